@@ -1,0 +1,256 @@
+"""Artifacts: directories with a manifest, named by the digest of what made them, published whole or not at all.
+
+A stage whose artifact exists is done; that is the whole of resuming. Layout: `<root>/<kind>/<digest>/manifest.json`
+beside the artifact's files, and `<root>/.staging/` for what is being written.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache, cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from bitextmine.errors import ArtifactError, disk_full_named
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+_STAGING = ".staging"
+_STALE_SECONDS = 60.0  # younger staging directories are left alone: their writer may not hold the lock yet
+_RECORDED = ("bitextmine", "numpy", "pyarrow", "onnxruntime", "onnxruntime-gpu", "faiss-cpu", "faiss-gpu")
+
+
+@dataclass(frozen=True)
+class ArtifactKey:
+    """What determines an artifact: its kind, the parameters, and the digests of its inputs (all JSON values)."""
+
+    kind: str
+    parameters: Mapping[str, Any]
+    inputs: Mapping[str, str]
+
+    @cached_property
+    def digest(self) -> str:
+        """32 hexadecimal digits: SHA-256 of the key as canonical JSON, truncated to 128 bits."""
+        key = {
+            "kind": self.kind,
+            "schema": SCHEMA_VERSION,
+            "parameters": self.parameters,
+            "inputs": self.inputs,
+        }
+        text = json.dumps(key, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A published artifact: its directory and its manifest."""
+
+    path: Path
+    manifest: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        return self.path.name
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        return dict(self.manifest["parameters"])
+
+    @property
+    def summary(self) -> Mapping[str, Any]:
+        """What the stage found out while it made the artifact (counts, timings); not part of the digest."""
+        return dict(self.manifest["summary"])
+
+    def verify(self) -> None:
+        """Read every file and compare it with the manifest.
+
+        Raises:
+            ArtifactError: a file differs from what was published.
+        """
+        for name, record in self.manifest["files"].items():
+            if file_sha256(self.path / name) != record["sha256"]:
+                raise ArtifactError(f"{self.path / name} is not the file that was published; delete {self.path}")
+
+
+@dataclass(slots=True)
+class Staging:
+    """Where a stage writes: files under `path`, findings into `summary`."""
+
+    path: Path
+    summary: dict[str, Any] = field(default_factory=dict)
+
+
+class ArtifactStore:
+    """The artifacts under one root directory. Safe for many processes: whoever publishes first wins."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, kind: str, digest: str) -> Path:
+        return self.root / kind / digest
+
+    def find(self, key: ArtifactKey) -> Artifact | None:
+        """The published artifact of this key, or None.
+
+        Raises:
+            ArtifactError: it exists but a file is missing or has another size than was published.
+        """
+        return self.open(key.kind, key.digest)
+
+    def open(self, kind: str, digest: str) -> Artifact | None:
+        path = self.path(kind, digest)
+        try:
+            manifest = json.loads((path / MANIFEST).read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except ValueError as error:
+            raise ArtifactError(f"{path / MANIFEST} is not JSON: {error}") from error
+        for name, record in manifest["files"].items():
+            file = path / name
+            if not file.is_file() or file.stat().st_size != record["size"]:
+                raise ArtifactError(f"{file} is missing or was truncated; delete {path} to make it again")
+        return Artifact(path, manifest)
+
+    def list(self, kind: str) -> list[Artifact]:
+        """All artifacts of a kind, oldest first."""
+        folder = self.root / kind
+        names = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+        found = [artifact for name in names if (artifact := self.open(kind, name)) is not None]
+        return sorted(found, key=lambda artifact: (artifact.manifest["created"], artifact.digest))
+
+    @contextmanager
+    def publish(self, key: ArtifactKey) -> Iterator[Staging]:
+        """A staging directory that becomes the artifact when the block ends well, and vanishes when it does not.
+
+        Raises:
+            DiskFullError: the disk is full; nothing was published.
+        """
+        with disk_full_named(f"{key.kind} {key.digest}"), self._staging_directory() as directory:
+            staging = Staging(directory)
+            yield staging
+            _write_manifest(directory, key, staging.summary)
+            _publish_directory(directory, self.path(key.kind, key.digest))
+
+    def delete(self, kind: str, digest: str) -> None:
+        """Remove an artifact; a reader that has its files open keeps them."""
+        with suppress(FileNotFoundError), self._staging_directory() as directory:
+            self.path(kind, digest).rename(directory / digest)
+
+    def sweep(self) -> int:
+        """Remove what writers that died left in staging; return how many directories went."""
+        removed = 0
+        staging = self.root / _STAGING
+        for directory in staging.iterdir() if staging.is_dir() else ():
+            with suppress(FileNotFoundError, BlockingIOError):
+                if time.time() - directory.stat().st_mtime > _STALE_SECONDS:
+                    with _locked(directory):
+                        shutil.rmtree(directory)
+                    removed += 1
+        return removed
+
+    @contextmanager
+    def _staging_directory(self) -> Iterator[Path]:
+        (self.root / _STAGING).mkdir(parents=True, exist_ok=True)
+        directory = Path(tempfile.mkdtemp(dir=self.root / _STAGING))
+        try:
+            with _locked(directory):
+                yield directory
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace a small file as a whole: temporary file beside it, fsync, rename.
+
+    Raises:
+        DiskFullError: the disk is full; the old file is untouched.
+    """
+    with disk_full_named(str(path)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        _fsync(path.parent)
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Hold the directory's advisory lock: the kernel drops it with the process, however that ends."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _write_manifest(directory: Path, key: ArtifactKey, summary: Mapping[str, Any]) -> None:
+    files = sorted(file for file in directory.rglob("*") if file.is_file())
+    manifest = {
+        "kind": key.kind,
+        "schema": SCHEMA_VERSION,
+        "digest": key.digest,
+        "parameters": key.parameters,
+        "inputs": key.inputs,
+        "files": {
+            str(file.relative_to(directory)): {"sha256": file_sha256(file), "size": file.stat().st_size}
+            for file in files
+        },
+        "summary": summary,
+        "versions": _versions(),
+        "created": datetime.now(UTC).isoformat(timespec="microseconds"),
+    }
+    (directory / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    for file in (*files, directory / MANIFEST, directory):
+        _fsync(file)
+
+
+def _publish_directory(directory: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.rename(target)
+    except OSError:
+        if not (target / MANIFEST).is_file():
+            raise
+        return  # another process published the same content first
+    _fsync(target.parent)
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@cache
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _RECORDED:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
