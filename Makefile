@@ -10,11 +10,53 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
+demo: $(VENV)/.cpu  ## mine the sample corpora through the service, and judge the pairs
+	$(BIN)/bitextmine encoders pull muse
+	$(BIN)/python demo/run.py
+
+serve: $(VENV)/.cpu  ## run the service at http://127.0.0.1:8000
+	$(BIN)/bitextmine encoders pull muse
+	$(BIN)/bitextmine serve
+
+test: $(VENV)/.dev  ## check, then every test, with the library's coverage
+	$(BIN)/bitextmine encoders pull muse
+	@$(MAKE) --no-print-directory check
+	$(BIN)/pytest --cov --cov-report=term --cov-fail-under=90
+
 check: $(VENV)/.dev  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check -q .
 	$(BIN)/ruff format -q --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
-format:  ## rewrite the sources as ruff formats them
-	$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
+format: $(VENV)/.dev  ## rewrite the sources as ruff formats them
+	$(BIN)/ruff check -q --fix .
+	$(BIN)/ruff format -q .
+
+openapi: $(VENV)/.dev  ## rewrite openapi.yaml from the application
+	$(BIN)/python -m bitextmine_service.openapi openapi.yaml
+
+bench: $(VENV)/.dev  ## run the benchmarks (minutes)
+	$(BIN)/bitextmine encoders pull muse
+	$(BIN)/python benchmarks/ingest.py
+	$(BIN)/python benchmarks/tatoeba.py
+
+constraints: $(VENV)/.dev  ## pin anew every dependency of every extra but the GPU ones
+	$(BIN)/uv pip compile -q --universal --upgrade --python-version 3.11 --no-header --no-annotate \
+	  --no-emit-index-url --extra cpu --extra export --extra ray --extra test --extra dev \
+	  pyproject.toml -o constraints.txt
+
+clean:  ## remove what the other targets made
+	rm -rf $(VENV) .demo .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "Python 3.11 to 3.13 is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.cpu: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) install -c constraints.txt -e '.[cpu]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) install -c constraints.txt -e '.[cpu,test,dev]'
+	@touch $@ $(VENV)/.cpu

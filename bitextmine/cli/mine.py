@@ -1,0 +1,82 @@
+"""`bitextmine mine`: two files in, scored pairs out."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bitextmine.bitext import Bitext, ExportFormat, export_lines, export_to
+from bitextmine.cli import console
+from bitextmine.corpus import CorpusFormat
+from bitextmine.encoders import open_encoder
+from bitextmine.margin import Margin, Retrieval
+
+STDOUT = Path("-")
+
+
+def mine(
+    src: Annotated[Path, typer.Argument(metavar="SRC", help="Source corpus: text or JSONL; plain, .gz, .xz or .zst.")],
+    tgt: Annotated[Path, typer.Argument(metavar="TGT", help="Target corpus.")],
+    src_lang: console.SrcLang,
+    tgt_lang: console.TgtLang,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Where the pairs go: .tsv (margin, src, tgt) or .jsonl; - is stdout.")
+    ] = STDOUT,
+    encoder: console.EncoderName = "muse",
+    k: console.K = 4,
+    margin: console.MarginOption = Margin.RATIO,
+    retrieval: console.RetrievalOption = Retrieval.MAX_SCORE,
+    threshold: Annotated[float | None, typer.Option(help="Drop pairs with a lower margin.")] = None,
+    ceiling: Annotated[
+        float | None, typer.Option(help="Drop pairs with a higher margin (copies, boilerplate).")
+    ] = None,
+    input_format: Annotated[
+        CorpusFormat | None, typer.Option("--format", show_default="by the files' names", help="How lines are written.")
+    ] = None,
+    allow_uncovered: console.AllowUncovered = False,
+    threads: console.Threads = None,
+    data_dir: console.DataDir = None,
+    encoders_dir: console.EncodersDir = None,
+) -> None:
+    """Mine sentence pairs from two monolingual files, one sentence a line.
+
+    Pairs come best first. Without --threshold every candidate pair is written: look at the file, find the margin
+    below which pairs are wrong, and filter by it (scores differ between encoders and corpora, so no default fits).
+    Embeddings are kept, so mining the same files again with other options takes seconds.
+
+    Example: bitextmine mine news.de news.en.gz --src-lang de --tgt-lang en -o pairs.tsv --threshold 1.1
+    """
+    from bitextmine.mining import MiningParameters
+    from bitextmine.mining import mine as mine_corpora
+
+    started = time.monotonic()
+    place = console.workspace(data_dir, encoders_dir)
+    parameters = MiningParameters(
+        k=k,
+        margin=margin,
+        retrieval=retrieval,
+        threshold=threshold,
+        ceiling=ceiling,
+        allow_uncovered_languages=allow_uncovered,
+    )
+    model = open_encoder(encoder, place.encoders, threads=threads)
+    with console.progress_shown() as progress:
+        corpora = [
+            console.read_corpus(path, lang, place, input_format, progress)
+            for path, lang in ((src, src_lang), (tgt, tgt_lang))
+        ]
+        bitext = mine_corpora(corpora[0], corpora[1], model, place.artifacts, parameters, progress=progress)
+    _write(bitext, output)
+    sizes = " x ".join(f"{len(corpus):,}" for corpus in corpora)
+    console.say(f"{len(bitext):,} pairs from {sizes} sentences in {time.monotonic() - started:.1f} s")
+
+
+def _write(bitext: Bitext, output: Path) -> None:
+    if output == STDOUT:
+        sys.stdout.writelines(export_lines(bitext, ExportFormat.TSV))
+        return
+    export_to(output, bitext, ExportFormat.JSONL if output.suffix == ".jsonl" else ExportFormat.TSV)

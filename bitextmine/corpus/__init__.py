@@ -1,0 +1,8 @@
+"""Corpora: files of monolingual text become memory-mapped shards of distinct sentences."""
+
+from bitextmine.corpus.build import CorpusFile, format_of, ingest
+from bitextmine.corpus.cleaning import CorpusFormat, Reason, Refusal
+from bitextmine.corpus.corpus import Corpus, Shard
+from bitextmine.corpus.readers import Limits
+
+__all__ = ["Corpus", "CorpusFile", "CorpusFormat", "Limits", "Reason", "Refusal", "Shard", "format_of", "ingest"]

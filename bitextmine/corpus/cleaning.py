@@ -1,0 +1,160 @@
+"""A raw line becomes a sentence or a refusal with its reason."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from bitextmine.corpus.readers import RawBlock
+
+# C0 and C1 controls, line and paragraph separators, and surrogates (which JSON escapes can smuggle in): what breaks
+# a line-oriented file or cannot be written as UTF-8.
+_FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_FORBIDDEN_IN_BLOCK = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+_BOM = b"\xef\xbb\xbf"
+
+
+class CorpusFormat(StrEnum):
+    """How a line holds its sentence."""
+
+    TEXT = "text"  # the line is the sentence
+    JSONL = "jsonl"  # a JSON object: text, and optionally id and doc_id
+    ID_TSV = "id-tsv"  # BUCC's: id, a tab, the sentence
+
+
+class Reason(StrEnum):
+    """Why a line was refused."""
+
+    EMPTY = "empty"
+    TOO_LONG = "too-long"
+    NOT_UTF8 = "not-utf8"
+    CONTROL_CHARACTER = "control-character"
+    BAD_RECORD = "bad-record"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    line: int
+    reason: Reason
+    detail: str
+
+
+@dataclass(slots=True)
+class SentenceBlock:
+    """Sentences that passed, as parallel lists, and the lines that did not.
+
+    `ids` and `doc_ids` hold None where the input gave none.
+    """
+
+    texts: list[str] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    ids: list[str | None] = field(default_factory=list)
+    doc_ids: list[str | None] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+
+
+class _RefusedLineError(Exception):
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def clean_block(block: RawBlock, form: CorpusFormat, max_chars: int) -> SentenceBlock:
+    """Decode, normalise (NFC), strip and check each line of a block; what fails is refused, the rest goes on."""
+    if form is CorpusFormat.TEXT and (texts := _clean_whole(block, max_chars)) is not None:
+        count = len(texts)
+        lines = list(range(block.first, block.first + count))
+        return SentenceBlock(texts, lines, [None] * count, [None] * count)
+    cleaned = SentenceBlock()
+    for number, raw in _numbered(block):
+        try:
+            text, identifier, document = _parse(raw, form, max_chars)
+        except _RefusedLineError as refusal:
+            cleaned.refused.append(Refusal(number, refusal.reason, refusal.detail))
+            continue
+        cleaned.texts.append(text)
+        cleaned.lines.append(number)
+        cleaned.ids.append(identifier)
+        cleaned.doc_ids.append(document)
+    return cleaned
+
+
+def _numbered(block: RawBlock) -> Iterator[tuple[int, bytes | None]]:
+    for offset, raw in enumerate(block.lines):
+        if raw is not None and block.first + offset == 1:
+            yield 1, raw.removeprefix(_BOM)
+        else:
+            yield block.first + offset, raw
+
+
+def _clean_whole(block: RawBlock, max_chars: int) -> list[str] | None:
+    """The block's sentences when no line needs refusing (ten times faster than line by line); else None.
+
+    NFC never composes across a newline, so normalising the block equals normalising its lines.
+    """
+    if block.first == 1 or None in block.lines:
+        return None
+    try:
+        text = (b"\n".join(block.lines) + b"\n").replace(b"\r\n", b"\n").decode()  # type: ignore[arg-type]
+    except UnicodeDecodeError:
+        return None
+    if _FORBIDDEN_IN_BLOCK.search(text):
+        return None
+    texts = [line.strip() for line in unicodedata.normalize("NFC", text).split("\n")[:-1]]
+    if "" in texts or max(map(len, texts)) > max_chars:
+        return None
+    return texts
+
+
+def _parse(raw: bytes | None, form: CorpusFormat, max_chars: int) -> tuple[str, str | None, str | None]:
+    if raw is None:
+        raise _RefusedLineError(Reason.TOO_LONG, f"more than {max_chars:,} characters")
+    try:
+        line = raw.decode()
+    except UnicodeDecodeError as error:
+        detail = f"not UTF-8: byte 0x{raw[error.start]:02x} at position {error.start}"
+        raise _RefusedLineError(Reason.NOT_UTF8, detail) from None
+    if not line.strip():
+        raise _RefusedLineError(Reason.EMPTY, "no text")
+    if form is CorpusFormat.JSONL:
+        return _parse_json(line, max_chars)
+    if form is CorpusFormat.ID_TSV:
+        identifier, tab, text = line.partition("\t")
+        if not tab:
+            raise _RefusedLineError(Reason.BAD_RECORD, "no tab between id and sentence")
+        return _clean_text(text, max_chars), _clean_text(identifier, max_chars), None
+    return _clean_text(line, max_chars), None, None
+
+
+def _parse_json(line: str, max_chars: int) -> tuple[str, str | None, str | None]:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise _RefusedLineError(Reason.BAD_RECORD, f"not JSON: {error}") from None
+    if not isinstance(record, dict) or not isinstance(record.get("text"), str):
+        raise _RefusedLineError(Reason.BAD_RECORD, 'not an object with a string "text"')
+    names = []
+    for name in ("id", "doc_id"):
+        value = record.get(name)
+        if isinstance(value, bool) or not isinstance(value, str | int | None):
+            raise _RefusedLineError(Reason.BAD_RECORD, f'"{name}" is neither a string nor an integer')
+        names.append(None if value is None else _clean_text(str(value), max_chars))
+    return _clean_text(record["text"], max_chars), names[0], names[1]
+
+
+def _clean_text(text: str, max_chars: int) -> str:
+    text = text.strip()
+    if match := _FORBIDDEN.search(text):
+        detail = f"control character U+{ord(match.group()):04X} at position {match.start()}"
+        raise _RefusedLineError(Reason.CONTROL_CHARACTER, detail)
+    text = unicodedata.normalize("NFC", text)
+    if not text:
+        raise _RefusedLineError(Reason.EMPTY, "no text")
+    if len(text) > max_chars:
+        raise _RefusedLineError(Reason.TOO_LONG, f"{len(text):,} characters, more than {max_chars:,}")
+    return text

@@ -1,0 +1,153 @@
+"""Corpus files as blocks of raw lines: decompressed, bounded, never whole in memory."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+from backports import zstd
+
+from bitextmine.errors import CorpusInputError
+
+BLOCK_BYTES = 1 << 20
+_MAGIC: tuple[tuple[bytes, Callable[[IO[bytes]], IO[bytes]]], ...] = (
+    (b"\x1f\x8b", lambda raw: cast(IO[bytes], gzip.GzipFile(fileobj=raw))),
+    (b"\xfd7zXZ\x00", lambda raw: cast(IO[bytes], lzma.LZMAFile(raw))),  # noqa: SIM115 - closed by _opened
+    (b"\x28\xb5\x2f\xfd", lambda raw: cast(IO[bytes], zstd.ZstdFile(raw))),
+)
+_CORRUPT = (gzip.BadGzipFile, lzma.LZMAError, zlib.error, zstd.ZstdError)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one corpus file may hold. Lines beyond `max_chars` are refused; a file beyond the rest is an error.
+
+    `max_expansion` is how many times larger than the compressed file its content may be; it is looked at once
+    more than `EXPANSION_GRACE` bytes have come out, so small, very repetitive files pass.
+    """
+
+    max_chars: int = 10_000
+    max_bytes: int = 100 << 30
+    max_expansion: int = 250
+
+    EXPANSION_GRACE = 64 << 20
+
+    @property
+    def max_line_bytes(self) -> int:
+        return 4 * self.max_chars  # the longest UTF-8 encoding
+
+
+@dataclass(frozen=True, slots=True)
+class RawBlock:
+    """Consecutive lines: `lines[i]` is line `first + i`, without its newline; None where it was over the limit.
+
+    `consumed` counts the bytes of the file (compressed, if it is) read so far.
+    """
+
+    first: int
+    lines: list[bytes | None]
+    consumed: int
+
+
+def read_blocks(path: Path, limits: Limits, *, name: str | None = None) -> Iterator[RawBlock]:
+    """The lines of a plain, gzip, xz or zstd file, about a megabyte at a time. Compression is told by content.
+
+    Args:
+        name: what errors call the file; its own name when not given.
+    Raises:
+        CorpusInputError: `file-not-found`, `truncated-input`, `corrupt-input` or `input-too-large`.
+    """
+    name = name or path.name
+    with _opened(path, name) as (raw, stream), _errors_named(name):
+        first, pieces = 1, _LineSplitter(limits.max_line_bytes)
+        expanded = 0
+        while chunk := stream.read(BLOCK_BYTES):
+            expanded += len(chunk)
+            _check_size(name, expanded, raw.tell(), limits)
+            if lines := pieces.feed(chunk):
+                yield RawBlock(first, lines, raw.tell())
+                first += len(lines)
+        if lines := pieces.finish():
+            yield RawBlock(first, lines, raw.tell())
+
+
+class _LineSplitter:
+    """Splits chunks at newlines, holding at most one line's limit of unfinished input."""
+
+    def __init__(self, max_line_bytes: int) -> None:
+        self._limit = max_line_bytes
+        self._rest = b""
+        self._overlong = False
+
+    def feed(self, chunk: bytes) -> list[bytes | None]:
+        pieces = chunk.split(b"\n")
+        if len(pieces) == 1:
+            self._extend(chunk)
+            return []
+        self._extend(pieces[0])
+        lines: list[bytes | None] = [self._take(), *(p if len(p) <= self._limit else None for p in pieces[1:-1])]
+        self._extend(pieces[-1])
+        return lines
+
+    def finish(self) -> list[bytes | None]:
+        return [self._take()] if self._rest or self._overlong else []
+
+    def _extend(self, piece: bytes) -> None:
+        if self._overlong or len(self._rest) + len(piece) > self._limit:
+            self._rest, self._overlong = b"", True
+        else:
+            self._rest += piece
+
+    def _take(self) -> bytes | None:
+        line = None if self._overlong else self._rest
+        self._rest, self._overlong = b"", False
+        return line
+
+
+@contextmanager
+def _opened(path: Path, name: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    try:
+        raw = path.open("rb")
+    except OSError as error:
+        raise CorpusInputError(f"cannot read {name}: {error.strerror}", code="file-not-found") from error
+    with raw:
+        try:
+            start = raw.read(8)
+        except OSError as error:
+            raise CorpusInputError(f"cannot read {name}: {error.strerror}", code="file-not-found") from error
+        raw.seek(0)
+        for magic, decompressed in _MAGIC:
+            if start.startswith(magic):
+                with decompressed(raw) as stream:
+                    yield raw, stream
+                return
+        yield raw, raw
+
+
+@contextmanager
+def _errors_named(name: str) -> Iterator[None]:
+    try:
+        yield
+    except EOFError as error:
+        message = f"{name} is truncated: its compressed stream ends early; transfer it again"
+        raise CorpusInputError(message, code="truncated-input") from error
+    except _CORRUPT as error:
+        raise CorpusInputError(f"{name} is damaged: {error}", code="corrupt-input") from error
+
+
+def _check_size(name: str, expanded: int, consumed: int, limits: Limits) -> None:
+    if expanded > limits.max_bytes:
+        message = f"{name} holds more than {limits.max_bytes:,} bytes of text, the limit; split it"
+        raise CorpusInputError(message, code="input-too-large")
+    if expanded > limits.EXPANSION_GRACE and expanded > limits.max_expansion * consumed:
+        message = (
+            f"{name} expands more than {limits.max_expansion} times ({consumed:,} bytes to over {expanded:,}); "
+            "that is not text, or it must be given uncompressed"
+        )
+        raise CorpusInputError(message, code="decompression-bomb")

@@ -1,0 +1,185 @@
+"""The encoder: sentences in, unit vectors out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitextmine.encoders.batching import token_budget_batches
+from bitextmine.encoders.card import MODEL, SENTENCEPIECE_MODEL, EncoderCard, load_card
+from bitextmine.encoders.runtime import Graph
+from bitextmine.encoders.tokenizer import SentencePieceTokenizer, Tokens
+from bitextmine.errors import EncoderError, ParameterError
+
+TOKEN_BUDGET = 1024  # rows x longest of a batch: the fastest of 256 to 4096 for muse
+_WINDOW = 16_384  # sentences tokenised and sorted at a time; bounds the memory of a long list
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """The vectors of n sentences."""
+
+    vectors: NDArray[np.float32]  # (n, dims), rows of length 1, in the order of the sentences
+    truncated: int  # sentences that were cut at the encoder's max_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    graph: Graph
+    tokenizer: SentencePieceTokenizer
+
+
+class Encoder:
+    """A sentence encoder in a directory. Shared by threads; the model is loaded at its first use.
+
+    Vectors depend on the sentences and on `signature`, not on the number of threads: each batch runs on one thread,
+    and the batches depend on nothing but the sentences.
+    """
+
+    def __init__(self, card: EncoderCard, directory: Path, *, threads: int | None = None) -> None:
+        if threads is not None and threads < 1:
+            raise ParameterError(f"an encoder needs 1 thread or more, not {threads}")
+        self.card = card
+        self.directory = directory
+        self.threads = threads or len(os.sched_getaffinity(0))
+        self._lock = threading.Lock()
+        self._loaded: _Loaded | None = None
+
+    @classmethod
+    def open(cls, directory: Path, *, threads: int | None = None) -> Encoder:
+        """Open the encoder in a directory: reads its card only.
+
+        Args:
+            directory: holds encoder.json, model.onnx and the tokenizer.
+            threads: batches encoded at a time; by default one for each core that this process may use.
+
+        Raises:
+            EncoderError: the directory holds no encoder, or one of its files is missing.
+            ParameterError: threads is below 1.
+        """
+        return cls(load_card(directory), directory, threads=threads)
+
+    @property
+    def name(self) -> str:
+        return self.card.name
+
+    @property
+    def dims(self) -> int:
+        return self.card.dims
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """What it was trained on, as `deu_Latn`-style codes."""
+        return self.card.languages
+
+    @cached_property
+    def signature(self) -> str:
+        """32 hexadecimal digits over all that determines a vector: SHA-256, truncated to 128 bits."""
+        card = self.card
+        determining = [sorted(card.files.items()), card.prefix, card.max_tokens, card.dims]
+        return hashlib.sha256(json.dumps(determining).encode()).hexdigest()[:32]
+
+    @property
+    def provider(self) -> str:
+        """The ONNX Runtime execution provider that is really in use; loads the model.
+
+        Raises:
+            EncoderError: the model cannot be loaded.
+        """
+        return self._load().graph.provider
+
+    def check(self) -> None:
+        """Read every file and compare it with the card.
+
+        Raises:
+            EncoderError: a file is not the one that was installed.
+        """
+        for name in self.card.files:
+            self._read(name)
+
+    def encode(self, sentences: Sequence[str], *, progress: Callable[[int], None] | None = None) -> NDArray[np.float32]:
+        """Encode sentences: (n, dims) float32, rows of length 1, in the order given; n may be 0.
+
+        Args:
+            sentences: any text; the empty sentence has a vector too, of no meaning.
+            progress: told, in this thread, the number of sentences done so far. What it raises ends the work.
+
+        Raises:
+            EncoderError: the model is damaged or does not do what its card says.
+            InputError: a sentence is not Unicode text.
+        """
+        return self.encode_counted(sentences, progress=progress).vectors
+
+    def encode_counted(self, sentences: Sequence[str], *, progress: Callable[[int], None] | None = None) -> Encoding:
+        """As `encode`, and count the sentences that were cut at the card's max_tokens."""
+        vectors = np.empty((len(sentences), self.dims), np.float32)
+        truncated = 0
+        pool = ThreadPoolExecutor(self.threads, thread_name_prefix=f"encode-{self.name}")
+        try:
+            for start in range(0, len(sentences), _WINDOW):
+                tokens = self._load().tokenizer(sentences[start : start + _WINDOW])
+                truncated += tokens.truncated
+                done = start
+                for rows in self._encode_window(pool, tokens, vectors[start : start + _WINDOW]):
+                    done += rows
+                    if progress is not None:
+                        progress(done)
+        finally:
+            pool.shutdown(cancel_futures=True)
+        return Encoding(vectors, truncated)
+
+    def encode_batch(self, sentences: Sequence[str]) -> NDArray[np.float32]:
+        """Encode a few sentences, at least one, as a single batch padded to the longest: (n, dims) float32.
+
+        Raises:
+            EncoderError, InputError: as `encode`.
+        """
+        loaded = self._load()
+        tokens = loaded.tokenizer(sentences)
+        return loaded.graph.run(*tokens.padded(np.arange(len(sentences))))
+
+    def _encode_window(self, pool: ThreadPoolExecutor, tokens: Tokens, vectors: NDArray[np.float32]) -> Iterator[int]:
+        """Fill `vectors` batch by batch; yields the rows of each batch when it is done."""
+        graph = self._load().graph
+
+        def encode(rows: NDArray[np.int64]) -> int:
+            vectors[rows] = graph.run(*tokens.padded(rows))
+            return len(rows)
+
+        batches = token_budget_batches(tokens.lengths, TOKEN_BUDGET)
+        # A single batch, such as a query, is not worth waking a thread for.
+        return map(encode, batches) if len(batches) == 1 else pool.map(encode, batches)
+
+    def _load(self) -> _Loaded:
+        with self._lock:
+            if self._loaded is None:
+                card = self.card
+                tokenizer = SentencePieceTokenizer(
+                    self._read(SENTENCEPIECE_MODEL),
+                    prefix=card.prefix,
+                    max_tokens=card.max_tokens,
+                    threads=self.threads,
+                )
+                self._loaded = _Loaded(Graph(self._read(MODEL), dims=card.dims, name=card.name), tokenizer)
+            return self._loaded
+
+    def _read(self, name: str) -> bytes:
+        """A file's content, if it is the content that the card records."""
+        path = self.directory / name
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError as error:
+            raise EncoderError(f"{path} is missing; install the encoder {self.name} again") from error
+        if hashlib.sha256(content).hexdigest() != self.card.files[name]:
+            raise EncoderError(f"{path} is damaged: its sha256 is not the recorded one; install {self.name} again")
+        return content

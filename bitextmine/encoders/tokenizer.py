@@ -1,0 +1,78 @@
+"""Sentences to token ids, with SentencePiece."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitextmine.errors import EncoderError, InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The tokens of n sentences, one after the other."""
+
+    ids: NDArray[np.int64]  # (sum of lengths,)
+    lengths: NDArray[np.int64]  # (n,), at least 2: the marks at the beginning and at the end
+    truncated: int  # sentences that were longer than allowed
+
+    def padded(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """`input_ids` and `attention_mask`, both (len(rows), longest) int64, of some of the sentences."""
+        lengths = self.lengths[rows]
+        starts = (np.cumsum(self.lengths) - self.lengths)[rows]
+        columns = np.arange(lengths.max())
+        mask = columns < lengths[:, None]
+        ids = np.zeros(mask.shape, np.int64)
+        ids[mask] = self.ids[(starts[:, None] + columns)[mask]]
+        return ids, mask.astype(np.int64)
+
+
+class SentencePieceTokenizer:
+    """A SentencePiece model that puts its begin and end marks around every sentence. Shared by threads."""
+
+    def __init__(self, model: bytes, *, prefix: str, max_tokens: int, threads: int) -> None:
+        """Load a model.
+
+        Raises:
+            EncoderError: the bytes are not a SentencePiece model, or it has no begin and end marks.
+        """
+        import sentencepiece
+
+        try:
+            self._model: Any = sentencepiece.SentencePieceProcessor(model_proto=model)
+        except RuntimeError as error:
+            raise EncoderError("the tokenizer is not a SentencePiece model") from error
+        if min(self._model.bos_id(), self._model.eos_id()) < 0:
+            raise EncoderError("the SentencePiece model has no begin or end mark")
+        self._prefix = prefix
+        self._max_tokens = max_tokens
+        self._threads = threads
+
+    def __call__(self, sentences: Sequence[str]) -> Tokens:
+        """Tokenise; sentences beyond the maximum lose their tail and keep their end mark.
+
+        Raises:
+            InputError: a sentence holds a lone surrogate, so that it is not text.
+        """
+        texts = [_utf8(self._prefix + sentence) for sentence in sentences]
+        pieces = self._model.encode(texts, add_bos=True, add_eos=True, num_threads=self._threads)
+        truncated = 0
+        for row, ids in enumerate(pieces):
+            if len(ids) > self._max_tokens:
+                pieces[row] = ids[: self._max_tokens - 1] + ids[-1:]
+                truncated += 1
+        lengths = np.fromiter(map(len, pieces), np.int64, len(pieces))
+        ids = np.fromiter(chain.from_iterable(pieces), np.int64, int(lengths.sum()))
+        return Tokens(ids, lengths, truncated)
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"not a Unicode text: {error.reason}, at character {error.start} of {text[:40]!a}") from error

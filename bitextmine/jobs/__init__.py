@@ -1,0 +1,1 @@
+"""Jobs as the service and the workers share them: the record, the store that keeps it, the queue that hands it out."""

@@ -1,0 +1,87 @@
+"""What is known of a job: one record, stored as JSON, read by the service and written by the worker that runs it."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt
+
+
+class JobState(StrEnum):
+    """queued -> running -> succeeded | failed | cancelled; a worker that shuts down puts its job back to queued."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        """Whether the job is over; a final state never changes."""
+        return self not in {JobState.QUEUED, JobState.RUNNING}
+
+
+class JobKind(StrEnum):
+    INGEST = "ingest"
+    MINE = "mine"
+
+
+class JobError(BaseModel):
+    """Why a job failed: a stable code (docs/errors.md) and one line for people."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+    detail: str
+
+
+class JobProgress(BaseModel):
+    """Where a running job is: `done` of `total` units of `stage`, at `rate` units per second."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stage: str
+    done: NonNegativeInt
+    total: NonNegativeInt | None = None
+    rate: NonNegativeFloat | None = None
+    eta_seconds: NonNegativeFloat | None = None
+
+
+class JobRecord(BaseModel):
+    """One job. `attempts` counts the processes started for it; `stage_seconds` is the wall time each stage took."""
+
+    model_config = ConfigDict(validate_assignment=True)
+
+    id: str
+    kind: JobKind
+    spec: dict[str, Any]
+    state: JobState = JobState.QUEUED
+    progress: JobProgress | None = None
+    attempts: NonNegativeInt = 0
+    cancel_requested: bool = False
+    created: AwareDatetime
+    started: AwareDatetime | None = None
+    finished: AwareDatetime | None = None
+    worker: str | None = None
+    error: JobError | None = None
+    result: dict[str, Any] | None = None
+    stage_seconds: dict[str, float] = Field(default_factory=dict)
+
+    @classmethod
+    def new(cls, kind: JobKind, spec: dict[str, Any]) -> JobRecord:
+        """A queued job with a fresh id."""
+        return cls(id=new_job_id(), kind=kind, spec=spec, created=now())
+
+
+def new_job_id() -> str:
+    """22 hexadecimal digits: 12 of milliseconds since 1970, so that ids sort by age, then 10 random ones."""
+    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(5)}"
+
+
+def now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,38 @@
+"""What a job is asked to do: the service writes these specs and the indexer reads them."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class IngestSpec(BaseModel):
+    """Make the corpus `name` of an uploaded file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    lang: str  # deu_Latn form
+    format: str  # a CorpusFormat
+    source: str  # the file's name, for provenance
+    upload: str  # the file under the workspace's uploads
+    sha256: str
+    max_chars: int
+    max_bytes: int
+
+
+class MineSpec(BaseModel):
+    """Mine two corpora. They are named by digest too, so that a name given to other text meanwhile changes nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    src: str
+    tgt: str
+    src_digest: str
+    tgt_digest: str
+    encoder: str
+    k: int
+    margin: str
+    retrieval: str
+    threshold: float | None = None
+    ceiling: float | None = None
+    allow_uncovered_languages: bool = False

@@ -1,0 +1,194 @@
+"""Mining, end to end: two corpora and an encoder in, a bitext out. Each stage is an artifact, so a rerun resumes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from bitextmine.artifacts import Artifact, ArtifactKey, ArtifactStore
+from bitextmine.bitext import KIND, PAIRS, Bitext, write_pairs
+from bitextmine.corpus import Corpus
+from bitextmine.embeddings import Embeddings, embed, write_npy
+from bitextmine.encoders import Encoder
+from bitextmine.errors import ArtifactError, LanguageError, ParameterError
+from bitextmine.margin import Margin, Retrieval, select_pairs
+from bitextmine.progress import Progress, silent
+from bitextmine.search import Neighbors, nearest_neighbors
+
+MAX_K = 1024
+_FORWARD, _BACKWARD = "forward", "backward"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MiningParameters:
+    """What decides which pairs come out. `k` is the neighbourhood's size (WikiMatrix: 4, CCMatrix: 16).
+
+    Thresholds and ceilings are margins; what a good value is depends on the encoder, the languages and the corpus.
+    """
+
+    k: int = 4
+    margin: Margin = Margin.RATIO
+    retrieval: Retrieval = Retrieval.MAX_SCORE
+    threshold: float | None = None
+    ceiling: float | None = None
+    allow_uncovered_languages: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.k <= MAX_K:
+            raise ParameterError(f"k is {self.k}; it must be between 1 and {MAX_K}", code="invalid-k")
+        bounds = [bound for bound in (self.threshold, self.ceiling) if bound is not None]
+        if not all(np.isfinite(bounds)):
+            raise ParameterError("threshold and ceiling must be finite numbers", code="invalid-threshold")
+        if len(bounds) == 2 and bounds[0] > bounds[1]:
+            message = f"the threshold {bounds[0]:g} is above the ceiling {bounds[1]:g}: no pair could pass"
+            raise ParameterError(message, code="invalid-threshold")
+
+
+def check_minable(src: Corpus, tgt: Corpus, encoder: Encoder, parameters: MiningParameters) -> None:
+    """Refuse, before any work, what cannot give sensible pairs.
+
+    Raises:
+        ParameterError: `corpus-too-small` or `k-too-large`.
+        LanguageError: `language-not-covered` by the encoder.
+    """
+    for corpus in (src, tgt):
+        what = f"{corpus.source} ({corpus.lang})"
+        if len(corpus) < 2 and parameters.margin is not Margin.ABSOLUTE:
+            message = f"{what} has 1 sentence: a margin compares a pair with its neighbours, so two are the least"
+            raise ParameterError(message, code="corpus-too-small")
+        if parameters.k > len(corpus):
+            message = (
+                f"k={parameters.k} is more than the {len(corpus)} sentences of {what}; use k={len(corpus)} or less"
+            )
+            raise ParameterError(message, code="k-too-large")
+        if corpus.lang not in encoder.languages and not parameters.allow_uncovered_languages:
+            message = (
+                f"encoder {encoder.name} does not cover {corpus.lang}, so pairs would look good by score and be wrong; "
+                f"it covers {', '.join(sorted(encoder.languages))} (to try anyway, allow uncovered languages)"
+            )
+            raise LanguageError(message, code="language-not-covered")
+
+
+def mine(
+    src: Corpus,
+    tgt: Corpus,
+    encoder: Encoder,
+    store: ArtifactStore,
+    parameters: MiningParameters,
+    *,
+    progress: Progress = silent,
+) -> Bitext:
+    """Embed both corpora, search both ways, score and choose pairs; whatever exists already is not done again.
+
+    Raises:
+        ParameterError, LanguageError: see `check_minable`.
+        DiskFullError: the disk is full; what was finished before stays.
+    """
+    check_minable(src, tgt, encoder, parameters)
+    clock = _StageClock()
+    with clock.stage("embed-src"):
+        src_vectors = embed(src, encoder, store, stage="embed-src", progress=progress)
+    with clock.stage("embed-tgt"):
+        tgt_vectors = embed(tgt, encoder, store, stage="embed-tgt", progress=progress)
+    with clock.stage("search"):
+        neighbors = find_neighbors(src_vectors, tgt_vectors, parameters.k, store, progress=progress)
+    key = _bitext_key(src, tgt, encoder, neighbors, parameters)
+    if store.find(key) is None:
+        with clock.stage("score"), store.publish(key) as staging:
+            progress("score", 0, 1)
+            pairs = select_pairs(
+                _load(neighbors, _FORWARD),
+                _load(neighbors, _BACKWARD),
+                margin=parameters.margin,
+                retrieval=parameters.retrieval,
+                threshold=parameters.threshold,
+                ceiling=parameters.ceiling,
+            )
+            write_pairs(staging.path / PAIRS, pairs, src, tgt)
+            staging.summary |= {
+                "pairs": len(pairs),
+                "src_sentences": len(src),
+                "tgt_sentences": len(tgt),
+                "src_truncated": src_vectors.truncated,
+                "tgt_truncated": tgt_vectors.truncated,
+            }
+            clock.record_into(staging.summary)
+        progress("score", 1, 1)
+    return Bitext(_found(store, key))
+
+
+def find_neighbors(
+    src: Embeddings, tgt: Embeddings, k: int, store: ArtifactStore, *, progress: Progress = silent
+) -> Artifact:
+    """The k nearest neighbours both ways, as an artifact."""
+    key = ArtifactKey("neighbors", {"k": k, "method": "exact"}, {"src": src.digest, "tgt": tgt.digest})
+    if (found := store.find(key)) is not None:
+        return found
+    forward = nearest_neighbors(src, tgt, k, stage="search-forward", progress=progress)
+    backward = nearest_neighbors(tgt, src, k, stage="search-backward", progress=progress)
+    with store.publish(key) as staging:
+        for name, neighbors in ((_FORWARD, forward), (_BACKWARD, backward)):
+            write_npy(staging.path / f"{name}.ids.npy", neighbors.ids)
+            write_npy(staging.path / f"{name}.sims.npy", neighbors.sims)
+        staging.summary |= {"src_rows": len(src), "tgt_rows": len(tgt)}
+    return _found(store, key)
+
+
+def _load(artifact: Artifact, direction: str) -> Neighbors:
+    ids, sims = (np.load(artifact.path / f"{direction}.{name}.npy", allow_pickle=False) for name in ("ids", "sims"))
+    return Neighbors(ids, sims)
+
+
+def _bitext_key(
+    src: Corpus, tgt: Corpus, encoder: Encoder, neighbors: Artifact, parameters: MiningParameters
+) -> ArtifactKey:
+    return ArtifactKey(
+        KIND,
+        {
+            "src_lang": src.lang,
+            "tgt_lang": tgt.lang,
+            "src_source": src.source,
+            "tgt_source": tgt.source,
+            "encoder": encoder.name,
+            "k": parameters.k,
+            "margin": parameters.margin.value,
+            "retrieval": parameters.retrieval.value,
+            "threshold": parameters.threshold,
+            "ceiling": parameters.ceiling,
+        },
+        {"src": src.digest, "tgt": tgt.digest, "neighbors": neighbors.digest, "encoder": encoder.signature},
+    )
+
+
+def _found(store: ArtifactStore, key: ArtifactKey) -> Artifact:
+    artifact = store.find(key)
+    if artifact is None:
+        raise ArtifactError(f"{key.kind} {key.digest} vanished after it was published")
+    return artifact
+
+
+class _StageClock:
+    """Wall-clock seconds per stage."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+        self._running: tuple[str, float] | None = None
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        started = time.monotonic()
+        self._running = (name, started)
+        yield
+        self._seconds[name] = time.monotonic() - started
+        self._running = None
+
+    def record_into(self, summary: dict[str, object]) -> None:
+        """Write what was measured, the stage that is still running included."""
+        if self._running:
+            name, started = self._running
+            self._seconds[name] = time.monotonic() - started
+        summary["seconds"] = {name: round(seconds, 3) for name, seconds in self._seconds.items()}

@@ -1,0 +1,1 @@
+"""`bitextmine serve`: Valkey, the API and a worker as one command that leaves no process behind."""

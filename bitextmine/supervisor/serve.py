@@ -1,0 +1,100 @@
+"""`bitextmine serve`: one data directory served by Valkey (unless a Redis URL is given), the API and a worker."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from bitextmine.errors import ConflictError, ParameterError
+from bitextmine.supervisor.processes import ProcessSpec, Supervisor
+from bitextmine.supervisor.valkey import answers, private_socket, socket_url, valkey_argv
+from bitextmine.workspace import DATA_DIR_VARIABLE, ENCODERS_DIR_VARIABLE, Workspace
+
+API_ARGV = (sys.executable, "-m", "bitextmine_service")
+WORKER_ARGV = (sys.executable, "-m", "bitextmine_indexer")
+_LOCK = "serve.lock"
+
+
+def serve(
+    *,
+    workspace: Workspace,
+    host: str,
+    port: int,
+    redis_url: str | None = None,
+    log_level: str = "INFO",
+    api_argv: Sequence[str] = API_ARGV,
+    worker_argv: Sequence[str] = WORKER_ARGV,
+) -> int:
+    """Serve the workspace until SIGTERM or SIGINT, from the main thread.
+
+    Returns the exit status: 0 after a signal, 1 when a process kept dying.
+
+    The API and the worker get their settings as environment variables: BITEXTMINE_DATA_DIR, BITEXTMINE_ENCODERS_DIR,
+    BITEXTMINE_LOG_LEVEL and REDIS_URL, the API also BITEXTMINE_HOST and BITEXTMINE_PORT.
+
+    Raises:
+        ConflictError: the directory is served already (code already-serving), or the port is taken (port-in-use).
+        ParameterError: the directory cannot be used, or there is no such host.
+        StoreUnavailableError: there is no Valkey for this machine, and no Redis URL was given.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(_sole_server(workspace.root))
+        _check_port(host, port)
+        specs = []
+        if redis_url is None:
+            directory = workspace.root.resolve() / "valkey"
+            path = stack.enter_context(private_socket(directory))
+            redis_url = url = socket_url(path)
+            specs.append(ProcessSpec("valkey", valkey_argv(directory, path), ready=lambda: answers(url)))
+        env = {
+            DATA_DIR_VARIABLE: str(workspace.root.resolve()),
+            ENCODERS_DIR_VARIABLE: str(workspace.encoders.resolve()),
+            "REDIS_URL": redis_url,
+            "BITEXTMINE_LOG_LEVEL": log_level,
+        }
+        specs.append(ProcessSpec("api", api_argv, {**env, "BITEXTMINE_HOST": host, "BITEXTMINE_PORT": str(port)}))
+        specs.append(ProcessSpec("worker", worker_argv, env))
+        return Supervisor(specs).run()
+
+
+@contextmanager
+def _sole_server(data_dir: Path) -> Iterator[None]:
+    """Hold the data directory's lock: the kernel drops it with this process, so a stale one blocks nobody."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        lock = (data_dir / _LOCK).open("a+", encoding="ascii")
+    except OSError as error:
+        raise ParameterError(f"the data directory {data_dir} cannot be used: {error}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            holder = lock.read().strip() or "unknown"
+            message = f"{data_dir} is served already, by process {holder}"
+            raise ConflictError(message, code="already-serving") from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield
+
+
+def _check_port(host: str, port: int) -> None:
+    """Refuse early what the API would stumble over again and again."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (OSError, OverflowError) as error:
+        raise ParameterError(f"cannot listen on {host}, port {port}: {error}") from error
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except PermissionError as error:
+            raise ParameterError(f"cannot listen on {host}, port {port}: {error}") from error
+        except OSError as error:
+            raise ConflictError(f"port {port} of {host} cannot be used: {error}", code="port-in-use") from error

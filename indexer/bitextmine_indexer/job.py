@@ -1,0 +1,156 @@
+"""What the worker does with a job: lease it, attempt it, again when its process dies, and write down how it ended."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from dramatiq.brokers.redis import RedisBroker
+
+from bitextmine.errors import ConflictError, NotFoundError, StoreUnavailableError
+from bitextmine.jobs.queue import enqueue
+from bitextmine.jobs.record import JobError, JobRecord, JobState
+from bitextmine.jobs.store import JobStore
+from bitextmine_indexer.attempt import Attempt, Interruption
+from bitextmine_indexer.runner import Died, Failed, Outcome, Succeeded
+from bitextmine_indexer.settings import WorkerSettings
+from bitextmine_indexer.tracking import Tracker
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_PATIENCE = 1.0  # seconds between tries while the store is gone
+
+
+class JobRunner:
+    """Runs jobs, each in one thread. `stopping` is the worker's stop sign."""
+
+    def __init__(
+        self, store: JobStore, broker: RedisBroker, settings: WorkerSettings, worker: str, stopping: threading.Event
+    ) -> None:
+        self._store = store
+        self._broker = broker
+        self._settings = settings
+        self._worker = worker
+        self._stopping = stopping
+        self._active: set[str] = set()
+
+    @property
+    def idle(self) -> bool:
+        return not self._active
+
+    def run(self, job_id: str) -> None:
+        """Bring the job to a final state, unless it has one, or another worker has it, or this one shuts down."""
+        owner = f"{self._worker}:{secrets.token_hex(4)}"
+        self._active.add(owner)
+        try:
+            if not self._patiently(lambda: self._store.get(job_id)).state.final:
+                self._run_if_free(job_id, owner)
+        except (NotFoundError, ConflictError) as error:
+            log.info("job %s: dropped: %s", job_id, error)
+        except StoreUnavailableError:
+            log.warning("job %s: left for the next worker: the job store is gone and this worker stops", job_id)
+        finally:
+            self._active.discard(owner)
+
+    def _run_if_free(self, job_id: str, owner: str) -> None:
+        lease = self._settings.heartbeat_seconds
+        if not self._patiently(lambda: self._store.acquire_lease(job_id, owner, lease)):
+            # Not dropped: this may be the only message, and the holder of the lease dead.
+            log.info("job %s: another has it; looking again in %g s", job_id, lease)
+            self._patiently(lambda: enqueue(self._broker, job_id, lease))
+            return
+        try:
+            put_back = self._attempt_until_done(job_id, owner)
+        finally:
+            self._patiently(lambda: self._store.release_lease(job_id, owner))
+        if put_back:
+            self._patiently(lambda: enqueue(self._broker, job_id))
+
+    def _attempt_until_done(self, job_id: str, owner: str) -> bool:
+        """Whether the job was put back into the queue."""
+        deaths: Counter[str] = Counter()
+        while True:
+            record = self._patiently(lambda: self._store.get(job_id))
+            if record.cancel_requested or record.attempts >= self._settings.max_attempts:
+                state, error = _verdict(record, deaths)
+                self._finish(job_id, state, error=error)
+                return False
+            record = self._patiently(lambda: self._store.start(job_id, self._worker))
+            tracker = Tracker()
+            ended = Attempt(self._store, self._settings, record, owner, self._stopping).run(tracker)
+            if isinstance(ended, Died):
+                deaths[ended.how] += 1
+                log.warning("job %s: the process of attempt %d died: %s", job_id, record.attempts, ended.how)
+            else:
+                return self._settle(job_id, ended, tracker)
+
+    def _settle(self, job_id: str, ended: Outcome | Interruption, tracker: Tracker) -> bool:
+        """Write down how the last attempt ended; whether the job was put back into the queue."""
+        match ended:
+            case Succeeded(result):
+                self._finish(job_id, JobState.SUCCEEDED, tracker, result=result)
+            case Failed(code, detail):
+                self._finish(job_id, JobState.FAILED, tracker, error=JobError(code=code, detail=detail))
+            case Interruption.CANCELLED:
+                self._finish(job_id, JobState.CANCELLED, tracker)
+            case Interruption.SHUTDOWN:
+                state = self._patiently(lambda: self._store.put_back(job_id)).state
+                log.info("job %s: %s: %s", job_id, state, Interruption.SHUTDOWN.value)
+                return state is JobState.QUEUED
+            case Interruption.LOST:
+                log.warning("job %s: given up: %s", job_id, Interruption.LOST.value)
+        return False
+
+    def _finish(
+        self,
+        job_id: str,
+        state: JobState,
+        tracker: Tracker | None = None,
+        *,
+        result: dict[str, Any] | None = None,
+        error: JobError | None = None,
+    ) -> None:
+        progress = tracker.progress if tracker else None
+        seconds = tracker.stage_seconds if tracker else None
+        self._patiently(
+            lambda: self._store.finish(
+                job_id, state, result=result, error=error, progress=progress, stage_seconds=seconds
+            )
+        )
+        log.info("job %s: %s%s", job_id, state, f": {error.code}: {error.detail}" if error else "")
+
+    def _patiently(self, ask: Callable[[], T]) -> T:
+        """Ask the store, again and again while it is gone.
+
+        Raises:
+            StoreUnavailableError: it is gone and the worker is to stop.
+        """
+        told = False
+        while True:
+            try:
+                return ask()
+            except StoreUnavailableError as error:
+                if not told:
+                    log.warning("waiting for the job store: %s", error)
+                told = True
+                if self._stopping.wait(_PATIENCE):
+                    raise
+
+
+def _verdict(record: JobRecord, deaths: Counter[str]) -> tuple[JobState, JobError | None]:
+    """The end of a job that is not to be attempted again."""
+    if record.cancel_requested:
+        return JobState.CANCELLED, None
+    causes = deaths.copy()
+    if (unseen := record.attempts - deaths.total()) > 0:
+        causes["together with its worker"] += unseen
+    listed = ", ".join(f"{how} ({times} times)" if times > 1 else how for how, times in causes.items())
+    return JobState.FAILED, JobError(
+        code="job-crashed", detail=f"the job's process died {record.attempts} times: {listed}"
+    )

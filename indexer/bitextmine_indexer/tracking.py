@@ -1,0 +1,46 @@
+"""From a process's bare reports to what people want to know: rate, time left, seconds a stage."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from bitextmine.jobs.record import JobProgress
+from bitextmine_indexer.runner import Report
+
+
+class Tracker:
+    """Follows one attempt; `progress` is the latest. `clock` returns seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.progress: JobProgress | None = None
+        self._clock = clock
+        self._stage: str | None = None
+        self._began = 0.0
+        self._first = 0
+        self._finished: dict[str, float] = {}
+
+    def follow(self, report: Report) -> JobProgress:
+        """Complete the report by the rate since its stage began, and from that the seconds left; None if unknown."""
+        if report.stage != self._stage:
+            self._finished = self.stage_seconds
+            self._stage, self._began, self._first = report.stage, self._clock(), report.done
+        seconds, done = self._clock() - self._began, report.done - self._first
+        rate = done / seconds if seconds > 0 and done > 0 else None
+        left = None if report.total is None else max(report.total - report.done, 0)
+        self.progress = JobProgress(
+            stage=report.stage,
+            done=report.done,
+            total=report.total,
+            rate=rate,
+            eta_seconds=left / rate if rate and left is not None else None,
+        )
+        return self.progress
+
+    @property
+    def stage_seconds(self) -> dict[str, float]:
+        """Seconds of every stage up to now, in the order in which they began; a stage that comes twice adds up."""
+        if self._stage is None:
+            return {}
+        running = self._clock() - self._began
+        return self._finished | {self._stage: round(self._finished.get(self._stage, 0.0) + running, 3)}

@@ -1,0 +1,127 @@
+"""The worker: takes jobs from the queue and runs each in a process of its own, until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+import time
+from types import FrameType
+
+import dramatiq
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.errors import BrokerConnectionError
+from pydantic import ValidationError
+
+from bitextmine.errors import BitextmineError, StoreUnavailableError
+from bitextmine.jobs.queue import ACTOR, QUEUE, connect, enqueue, make_broker
+from bitextmine.jobs.store import JobStore
+from bitextmine_indexer.child import LOG_FORMAT
+from bitextmine_indexer.job import JobRunner
+from bitextmine_indexer.settings import WorkerSettings
+
+log = logging.getLogger(__name__)
+
+_TICK = 0.25  # seconds
+_POLL_MILLISECONDS = 250  # how long dramatiq's threads sleep when there is nothing to do
+_STOP_MILLISECONDS = 5000  # that they get to end
+
+
+class Worker:
+    """One worker process. `run` is for the main thread; jobs run in dramatiq's threads."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+        self._settings = settings
+        self._client = connect(settings.redis_url)
+        self._store = JobStore(self._client)
+        self._broker = make_broker(self._client, settings.heartbeat_seconds)
+        self._stopping = threading.Event()
+        self._runner = JobRunner(self._store, self._broker, settings, self.name, self._stopping)
+        self._told_to_stop = False
+        self._reachable = True
+
+    def run(self) -> int:
+        """Work until told to stop; the exit status: 0, or 1 when one of the threads has died."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop_soon)
+        queue = self._start_consuming()
+        log.info("worker %s: ready for %d jobs at once", self.name, self._settings.jobs_at_once)
+        healthy = True
+        due = 0.0
+        while healthy and not self._told_to_stop:
+            if time.monotonic() >= due:
+                self._keep_house()
+                due = time.monotonic() + self._settings.heartbeat_seconds / 3
+            time.sleep(_TICK)
+            healthy = all(thread.is_alive() for thread in (*queue.workers, *queue.consumers.values()))
+        if not healthy:
+            log.error("worker %s: a thread has died", self.name)
+        self._shut_down(queue)
+        return 0 if healthy else 1
+
+    def _start_consuming(self) -> dramatiq.Worker:
+        dramatiq.actor(actor_name=ACTOR, queue_name=QUEUE, broker=self._broker)(self._runner.run)
+        threads = self._settings.jobs_at_once
+        queue = dramatiq.Worker(self._broker, worker_timeout=_POLL_MILLISECONDS, worker_threads=threads)
+        queue.queue_prefetch = threads  # a job must not wait here, behind a long one, while another worker is free
+        queue.start()
+        return queue
+
+    def _keep_house(self) -> None:
+        """Say that this worker lives and, when it has nothing to do, look for what was left behind."""
+        try:
+            self._store.beat(self.name, self._settings.heartbeat_seconds)
+            if self._runner.idle:
+                sweep(self._store, self._broker)
+            self._reachable = True
+        except StoreUnavailableError as error:
+            if self._reachable:
+                log.warning("worker %s: %s", self.name, error)
+            self._reachable = False
+        if self._runner.idle:
+            self._settings.workspace.artifacts.sweep()
+
+    def _shut_down(self, queue: dramatiq.Worker) -> None:
+        log.info("worker %s: stopping", self.name)
+        self._stopping.set()
+        try:
+            queue.stop(timeout=_STOP_MILLISECONDS)
+            self._store.retire(self.name)
+        except (BrokerConnectionError, StoreUnavailableError) as error:
+            log.warning("worker %s: could not take leave of the job store: %s", self.name, error)
+        self._client.close()
+
+    def _stop_soon(self, number: int, frame: FrameType | None) -> None:
+        self._told_to_stop = True
+
+
+def sweep(store: JobStore, broker: RedisBroker) -> None:
+    """Enqueue every unfinished job that nobody runs: its message may be lost, or its worker dead.
+
+    A message too many does no harm. Run by a worker with nothing to do, so that none pile up.
+    """
+    for job_id in store.unfinished():
+        if not store.leased(job_id):
+            log.info("job %s: unfinished, and nobody runs it: enqueued", job_id)
+            enqueue(broker, job_id)
+
+
+def main() -> int:
+    """Read the settings and work; the exit status: 2 for settings that are wrong."""
+    try:
+        settings = WorkerSettings()
+    except ValidationError as error:
+        for problem in error.errors():
+            sys.stderr.write(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}\n")
+        return 2
+    logging.basicConfig(stream=sys.stderr, level=settings.log_level, format=LOG_FORMAT)
+    try:
+        return Worker(settings).run()
+    except (BitextmineError, OSError) as error:
+        log.error("%s", error)  # noqa: TRY400  one line: the settings are wrong, not the program
+        return 2

@@ -1,0 +1,202 @@
+"""The shapes of requests and responses. Scalars are strict, limits are in the types, unknown fields are refused."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, Strict
+
+from bitextmine.artifacts import Artifact
+from bitextmine.bitext import Bitext
+from bitextmine.catalog import NAME_PATTERN, CatalogEntry
+from bitextmine.corpus import Corpus, Reason
+from bitextmine.jobs.record import JobError, JobKind, JobProgress, JobRecord, JobState
+from bitextmine.margin import Direction, Margin, Retrieval
+from bitextmine.mining import MAX_K
+
+Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$", description="1 to 64 of a-z, 0-9, '.', '_', '-'.")]
+Score = Annotated[float, Strict(), Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+_INTERNAL = ("upload", "max_chars", "max_bytes")
+
+
+class CorpusOut(BaseModel):
+    """A corpus: distinct sentences of one language."""
+
+    name: str
+    lang: str = Field(description="deu_Latn form.")
+    digest: str = Field(description="Names the content: the same file in the same language has the same digest.")
+    source: str = Field(description="The name of the uploaded file.")
+    created: datetime
+    lines: int = Field(description="Lines of the file.")
+    sentences: int = Field(description="Distinct sentences: what is mined.")
+    duplicates: int = Field(description="Lines that repeat an earlier sentence.")
+    refused: dict[Reason, int] = Field(description="Lines that could not be used, by reason.")
+
+    @classmethod
+    def of(cls, entry: CatalogEntry, corpus: Corpus) -> CorpusOut:
+        counts = {name: corpus.summary[name] for name in ("lines", "sentences", "duplicates", "refused")}
+        return cls(
+            name=entry.name,
+            lang=entry.lang,
+            digest=entry.digest,
+            source=corpus.source,
+            created=datetime.fromisoformat(entry.created),
+            **counts,
+        )
+
+
+class CorpusPage(BaseModel):
+    items: list[CorpusOut]
+    next_cursor: str | None = None
+
+
+class RefusedLine(BaseModel):
+    line: int = Field(description="Counted from 1 in the uploaded file.")
+    reason: Reason
+    detail: str
+
+
+class RefusedPage(BaseModel):
+    items: list[RefusedLine]
+    next_cursor: str | None = None
+
+
+class MiningJobIn(BaseModel):
+    """Which corpora to mine, and how."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    src: Name
+    tgt: Name
+    encoder: Annotated[str, Field(min_length=1, max_length=64)] = "muse"
+    k: Annotated[int, Strict(), Field(ge=1, le=MAX_K)] = 4
+    margin: Margin = Margin.RATIO
+    retrieval: Retrieval = Retrieval.MAX_SCORE
+    threshold: Score | None = Field(default=None, description="Pairs with a lower margin are dropped.")
+    ceiling: Score | None = Field(default=None, description="Pairs with a higher margin are dropped.")
+    allow_uncovered_languages: Annotated[bool, Strict()] = False
+
+
+class JobOut(BaseModel):
+    """A job, wherever it is in its life."""
+
+    id: str
+    kind: JobKind
+    state: JobState
+    request: dict[str, Any] = Field(description="What was asked for.")
+    created: datetime
+    started: datetime | None
+    finished: datetime | None
+    progress: JobProgress | None = Field(description="The stage a running job is in.")
+    stage_seconds: dict[str, float] = Field(description="Wall-clock time per stage so far.")
+    attempts: int = Field(description="Processes started for the job; more than one means that one died.")
+    cancel_requested: bool
+    error: JobError | None
+    result: dict[str, Any] | None = Field(description="A mining job names its bitext, an ingest job its corpus.")
+    links: dict[str, str]
+
+    @classmethod
+    def of(cls, record: JobRecord) -> JobOut:
+        links = {"self": f"/v1/jobs/{record.id}"}
+        if not record.state.final:
+            links["cancel"] = f"/v1/jobs/{record.id}/cancel"
+        if record.result and "bitext" in record.result:
+            links["bitext"] = f"/v1/bitexts/{record.result['bitext']}"
+        if record.result and "corpus" in record.result:
+            links["corpus"] = f"/v1/corpora/{record.result['corpus']}"
+        request = {name: value for name, value in record.spec.items() if name not in _INTERNAL}
+        fields = record.model_dump(exclude={"spec", "worker"})
+        return cls(**fields, request=request, links=links)
+
+
+class JobPage(BaseModel):
+    items: list[JobOut]
+    next_cursor: str | None = None
+
+
+class BitextOut(BaseModel):
+    """A mined bitext and what it was made of."""
+
+    id: str
+    created: datetime
+    pairs: int
+    src_lang: str
+    tgt_lang: str
+    src_source: str
+    tgt_source: str
+    src_sentences: int
+    tgt_sentences: int
+    encoder: str
+    k: int
+    margin: Margin
+    retrieval: Retrieval
+    threshold: float | None
+    ceiling: float | None
+    seconds: dict[str, float] = Field(description="Wall-clock time per stage of the run that made it.")
+
+    @classmethod
+    def of(cls, artifact: Artifact) -> BitextOut:
+        bitext = Bitext(artifact)
+        summary = {name: bitext.summary[name] for name in ("pairs", "src_sentences", "tgt_sentences", "seconds")}
+        return cls(id=bitext.digest, created=artifact.manifest["created"], **summary, **bitext.parameters)
+
+
+class BitextPage(BaseModel):
+    items: list[BitextOut]
+    next_cursor: str | None = None
+
+
+class PairOut(BaseModel):
+    """A sentence pair with all its scores and where both sentences come from."""
+
+    src_id: str
+    tgt_id: str
+    src: str
+    tgt: str
+    margin: float
+    cosine: float
+    src_rank: int | None = Field(description="Of tgt among src's k neighbours, from 1; null when not among them.")
+    tgt_rank: int | None
+    src_mean: float = Field(description="Mean cosine of src to its k nearest targets.")
+    tgt_mean: float
+    direction: Direction = Field(description="Whose best candidate the pair is.")
+    src_doc_id: str | None
+    tgt_doc_id: str | None
+    src_line: int
+    tgt_line: int
+    src_row: int
+    tgt_row: int
+
+
+class PairPage(BaseModel):
+    items: list[PairOut]
+    next_cursor: str | None = None
+
+
+class EncoderOut(BaseModel):
+    name: str
+    dims: int
+    languages: list[str]
+    licence: str
+    installed: bool
+
+
+class EncoderList(BaseModel):
+    items: list[EncoderOut]
+
+
+class Check(BaseModel):
+    name: str
+    ok: bool
+    detail: str
+
+
+class Readiness(BaseModel):
+    ready: bool
+    checks: list[Check]
+
+
+class Liveness(BaseModel):
+    live: bool = True
+    version: str

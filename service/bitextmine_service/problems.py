@@ -1,0 +1,145 @@
+"""Every error as an RFC 9457 problem document: one shape, one table from code to status."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from bitextmine.errors import BitextmineError, InputError
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_SECONDS = "5"
+_logger = logging.getLogger(__name__)
+
+STATUS: Mapping[str, HTTPStatus] = {
+    "not-found": HTTPStatus.NOT_FOUND,
+    "corpus-not-found": HTTPStatus.NOT_FOUND,
+    "job-not-found": HTTPStatus.NOT_FOUND,
+    "bitext-not-found": HTTPStatus.NOT_FOUND,
+    "encoder-unknown": HTTPStatus.NOT_FOUND,
+    "encoder-not-installed": HTTPStatus.NOT_FOUND,
+    "conflict": HTTPStatus.CONFLICT,
+    "corpus-exists": HTTPStatus.CONFLICT,
+    "corpus-in-use": HTTPStatus.CONFLICT,
+    "job-finished": HTTPStatus.CONFLICT,
+    "job-unfinished": HTTPStatus.CONFLICT,
+    "upload-too-large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "body-too-large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "too-many-jobs": HTTPStatus.TOO_MANY_REQUESTS,
+    "disk-full": HTTPStatus.INSUFFICIENT_STORAGE,
+    "store-unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
+}
+_RETRIED = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+class FieldError(BaseModel):
+    """One thing wrong with a request."""
+
+    where: str = Field(description="The place in the request, as in body.k or query.limit.")
+    message: str
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details, with a stable code."""
+
+    type: str = Field(description="urn:bitextmine:error: and the code.")
+    title: str = Field(description="The status in words.")
+    status: int
+    detail: str = Field(description="What went wrong, on one line, for people.")
+    instance: str = Field(description="The path that was asked for.")
+    code: str = Field(description="Stable; docs/errors.md explains each.")
+    errors: list[FieldError] = Field(default=[], description="What a request that does not validate got wrong.")
+
+
+def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that may answer with these, and those that any route may answer with."""
+    every = {*statuses, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.INTERNAL_SERVER_ERROR}
+    return {
+        int(status): {"description": title(status), "content": {MEDIA_TYPE: {"schema": _REFERENCE}}}
+        for status in sorted(every)
+    }
+
+
+def title(status: HTTPStatus) -> str:
+    """The status in RFC 9110's words, whatever the Python version calls it."""
+    return _RFC_9110.get(status, status.phrase)
+
+
+_RFC_9110 = {413: "Content Too Large", 422: "Unprocessable Content"}
+_REFERENCE = {"$ref": "#/components/schemas/Problem"}
+
+
+def status_of(error: BitextmineError) -> HTTPStatus:
+    """The HTTP status of an error: by its code, else 422 for bad input and 500 for the rest."""
+    fallback = HTTPStatus.UNPROCESSABLE_ENTITY if isinstance(error, InputError) else HTTPStatus.INTERNAL_SERVER_ERROR
+    return STATUS.get(error.code, fallback)
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the application a problem document."""
+    app.add_exception_handler(BitextmineError, _on_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(Exception, _on_unexpected)
+
+
+def response(
+    instance: str,
+    status: HTTPStatus,
+    code: str,
+    detail: str,
+    *,
+    errors: list[FieldError] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    problem = Problem(
+        type=f"urn:bitextmine:error:{code}",
+        title=title(status),
+        status=status,
+        detail=detail,
+        instance=instance,
+        code=code,
+        errors=errors or [],
+    )
+    retry = {"Retry-After": RETRY_SECONDS} if status in _RETRIED else {}
+    content = problem.model_dump(exclude_defaults=True)
+    return JSONResponse(content, status, headers={**retry, **(headers or {})}, media_type=MEDIA_TYPE)
+
+
+async def _on_error(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, BitextmineError):
+        return await _on_unexpected(request, error)
+    status = status_of(error)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _logger.error("%s %s: %s: %s", request.method, request.url.path, error.code, error)
+    return response(request.url.path, status, error.code, str(error))
+
+
+async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
+    problems = error.errors() if isinstance(error, RequestValidationError) else []
+    errors = [FieldError(where=".".join(map(str, each["loc"])), message=each["msg"]) for each in problems]
+    detail = "; ".join(f"{each.where}: {each.message}" for each in errors[:3])
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    return response(request.url.path, status, "invalid-request", detail, errors=errors)
+
+
+async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, HTTPException):
+        return await _on_unexpected(request, error)
+    status = HTTPStatus(error.status_code)
+    code = title(status).lower().replace(" ", "-")
+    return response(request.url.path, status, code, str(error.detail), headers=error.headers)
+
+
+async def _on_unexpected(request: Request, error: Exception) -> JSONResponse:
+    _logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    detail = "something went wrong here; the service's log has the details"
+    return response(request.url.path, HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", detail)

@@ -1,0 +1,76 @@
+"""/v1/mining-jobs and /v1/jobs: start, follow, cancel."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from fastapi.responses import JSONResponse
+
+from bitextmine.encoders import open_encoder
+from bitextmine.errors import ParameterError
+from bitextmine.jobs.record import JobKind
+from bitextmine.jobs.specs import MineSpec
+from bitextmine.mining import MiningParameters, check_minable
+from bitextmine_service.context import Ctx, Cursor, Limit, accepted
+from bitextmine_service.models import JobOut, JobPage, MiningJobIn
+from bitextmine_service.problems import documented
+
+router = APIRouter(prefix="/v1", tags=["jobs"])
+JobId = Annotated[str, Path(max_length=64, description="The job's id.")]
+
+
+@router.post(
+    "/mining-jobs",
+    status_code=HTTPStatus.ACCEPTED,
+    response_model=JobOut,
+    responses=documented(
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ),
+)
+def create_mining_job(context: Ctx, wanted: MiningJobIn) -> JSONResponse:
+    """Mine sentence pairs from two corpora. What cannot work is refused here, before any work."""
+    parameters = MiningParameters(
+        k=wanted.k,
+        margin=wanted.margin,
+        retrieval=wanted.retrieval,
+        threshold=wanted.threshold,
+        ceiling=wanted.ceiling,
+        allow_uncovered_languages=wanted.allow_uncovered_languages,
+    )
+    src, tgt = context.catalog.open(wanted.src), context.catalog.open(wanted.tgt)
+    check_minable(src, tgt, open_encoder(wanted.encoder, context.settings.encoders_dir), parameters)
+    context.check_room_for_a_job()
+    spec = MineSpec(**wanted.model_dump(mode="json"), src_digest=src.digest, tgt_digest=tgt.digest)
+    return accepted(context.submit(JobKind.MINE, spec))
+
+
+@router.get("/jobs", responses=documented(HTTPStatus.SERVICE_UNAVAILABLE))
+def list_jobs(context: Ctx, limit: Limit = 100, cursor: Cursor = None) -> JobPage:
+    """All jobs, newest first."""
+    if cursor is not None and not cursor.isalnum():
+        raise ParameterError("the cursor is not one that a page gave", code="invalid-cursor")
+    records = context.jobs.recent(limit + 1, before=cursor)
+    following = records[limit - 1].id if len(records) > limit else None
+    return JobPage(items=[JobOut.of(record) for record in records[:limit]], next_cursor=following)
+
+
+@router.get("/jobs/{job_id}", responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE))
+def get_job(context: Ctx, job_id: JobId) -> JobOut:
+    """One job: its state, and while it runs its stage, how much of it is done and when it will be."""
+    return JobOut.of(context.jobs.get(job_id))
+
+
+@router.post(
+    "/jobs/{job_id}/cancel",
+    status_code=HTTPStatus.ACCEPTED,
+    response_model=JobOut,
+    responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+def cancel_job(context: Ctx, job_id: JobId) -> JSONResponse:
+    """Cancel a job: a waiting one at once, a running one within seconds. What it finished is kept for a next try."""
+    return accepted(context.jobs.request_cancel(job_id))

@@ -1,0 +1,32 @@
+"""The service's settings, read once from the environment by `__main__`. docs/operations.md has the table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bitextmine.workspace import Workspace, default_data_dir, default_encoders_dir
+
+
+class ServiceSettings(BaseSettings):
+    """Environment variables are the names below in capitals, with `BITEXTMINE_` before them, except REDIS_URL."""
+
+    model_config = SettingsConfigDict(env_prefix="BITEXTMINE_", populate_by_name=True, frozen=True)
+
+    redis_url: str = Field(validation_alias="REDIS_URL", description="redis:// or unix:// URL of Redis or Valkey.")
+    data_dir: Path = Field(default_factory=default_data_dir, description="Shared with the workers.")
+    encoders_dir: Path = Field(default_factory=default_encoders_dir)
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    max_upload_bytes: int = Field(default=10 << 30, gt=0, description="Largest upload, as sent.")
+    max_expanded_bytes: int = Field(default=100 << 30, gt=0, description="Most text that an upload may expand to.")
+    max_chars: int = Field(default=10_000, gt=0, description="Longer lines are refused.")
+    max_unfinished_jobs: int = Field(default=1_000, gt=0, description="Beyond it new jobs get 429.")
+    min_free_bytes: int = Field(default=1 << 30, ge=0, description="Less free disk makes /readyz fail.")
+    log_level: str = "info"
+
+    @property
+    def workspace(self) -> Workspace:
+        return Workspace.at(self.data_dir, self.encoders_dir)

@@ -1,0 +1,79 @@
+"""Uploads: request bodies streamed to disk, hashed on the way, never held in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from anyio import to_thread
+
+from bitextmine.errors import CorpusInputError, disk_full_named
+
+_BUFFER_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    name: str  # of the file, in the uploads directory
+    sha256: str
+    size: int
+
+
+async def receive(chunks: AsyncIterator[bytes], directory: Path, max_bytes: int) -> Upload:
+    """Write a body to a new file; nothing stays when it fails or the client goes away.
+
+    Raises:
+        CorpusInputError: `upload-too-large`, `empty-corpus`.
+        DiskFullError: the disk is full.
+    """
+    await to_thread.run_sync(lambda: directory.mkdir(parents=True, exist_ok=True))
+    path = directory / secrets.token_hex(16)
+    digest = hashlib.sha256()
+    size = 0
+    try:
+        with disk_full_named("the upload"), path.open("xb") as stream:
+            async for block in _blocks(chunks):
+                size += len(block)
+                check_size(size, max_bytes)
+                await to_thread.run_sync(_write, stream, digest, block)
+        _check_not_empty(size)
+    except BaseException:  # a client that goes away is a CancelledError
+        path.unlink(missing_ok=True)
+        raise
+    return Upload(path.name, digest.hexdigest(), size)
+
+
+def check_size(size: int, max_bytes: int) -> None:
+    """
+    Raises:
+        CorpusInputError: `upload-too-large`.
+    """
+    if size > max_bytes:
+        message = f"the upload is larger than {max_bytes:,} bytes, the limit"
+        raise CorpusInputError(message, code="upload-too-large")
+
+
+def _check_not_empty(size: int) -> None:
+    if not size:
+        raise CorpusInputError("the upload is empty", code="empty-corpus")
+
+
+async def _blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The chunks joined to blocks of about a megabyte: one hop to a thread for each."""
+    waiting = bytearray()
+    async for chunk in chunks:
+        waiting += chunk
+        if len(waiting) >= _BUFFER_BYTES:
+            yield bytes(waiting)
+            waiting.clear()
+    if waiting:
+        yield bytes(waiting)
+
+
+def _write(stream: IO[bytes], digest: "hashlib._Hash", block: bytes) -> None:  # noqa: UP037 - a typing-only name
+    stream.write(block)
+    digest.update(block)
