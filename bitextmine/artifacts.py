@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -21,11 +22,13 @@ from functools import cache, cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from bitextmine.errors import ArtifactError, disk_full_named
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
+_logger = logging.getLogger(__name__)
 _STAGING = ".staging"
 _STALE_SECONDS = 60.0  # younger staging directories are left alone: their writer may not hold the lock yet
 _RECORDED = ("bitextmine", "numpy", "pyarrow", "onnxruntime", "onnxruntime-gpu", "faiss-cpu", "faiss-gpu")
@@ -79,8 +82,9 @@ class Artifact:
             ArtifactError: a file differs from what was published.
         """
         for name, record in self.manifest["files"].items():
-            if file_sha256(self.path / name) != record["sha256"]:
-                raise ArtifactError(f"{self.path / name} is not the file that was published; delete {self.path}")
+            file = self.path / name
+            if not file.is_file() or file_sha256(file) != record["sha256"]:
+                raise ArtifactError(f"{file} is not the file that was published; delete {self.path}")
 
 
 @dataclass(slots=True)
@@ -115,7 +119,9 @@ class ArtifactStore:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except ValueError as error:
-            raise ArtifactError(f"{path / MANIFEST} is not JSON: {error}") from error
+            raise ArtifactError(f"{path / MANIFEST} is not JSON: {error}; delete {path} to make it again") from error
+        if not _is_manifest(manifest, digest):
+            raise ArtifactError(f"{path / MANIFEST} is not the manifest of {digest}; delete {path} to make it again")
         for name, record in manifest["files"].items():
             file = path / name
             if not file.is_file() or file.stat().st_size != record["size"]:
@@ -123,10 +129,16 @@ class ArtifactStore:
         return Artifact(path, manifest)
 
     def list(self, kind: str) -> list[Artifact]:
-        """All artifacts of a kind, oldest first."""
+        """The artifacts of a kind, oldest first. Damaged ones are left out, with a warning in the log."""
         folder = self.root / kind
-        names = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
-        found = [artifact for name in names if (artifact := self.open(kind, name)) is not None]
+        found = []
+        for name in sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []:
+            try:
+                artifact = self.open(kind, name)
+            except ArtifactError as error:
+                _logger.warning("%s", error)
+            else:
+                found += [artifact] if artifact else []
         return sorted(found, key=lambda artifact: (artifact.manifest["created"], artifact.digest))
 
     @contextmanager
@@ -139,20 +151,24 @@ class ArtifactStore:
         with disk_full_named(f"{key.kind} {key.digest}"), self._staging_directory() as directory:
             staging = Staging(directory)
             yield staging
+            directory.chmod(self.root.stat().st_mode & 0o777)  # as readable as the rest, for other users too
             _write_manifest(directory, key, staging.summary)
             _publish_directory(directory, self.path(key.kind, key.digest))
 
     def delete(self, kind: str, digest: str) -> None:
         """Remove an artifact; a reader that has its files open keeps them."""
-        with suppress(FileNotFoundError), self._staging_directory() as directory:
-            self.path(kind, digest).rename(directory / digest)
+        (self.root / _STAGING).mkdir(parents=True, exist_ok=True)
+        doomed = self.root / _STAGING / f"{digest}-{uuid4().hex}"  # no new directory: a full disk has no room for it
+        with suppress(FileNotFoundError):
+            self.path(kind, digest).rename(doomed)
+            shutil.rmtree(doomed, ignore_errors=True)
 
     def sweep(self) -> int:
         """Remove what writers that died left in staging; return how many directories went."""
         removed = 0
         staging = self.root / _STAGING
         for directory in staging.iterdir() if staging.is_dir() else ():
-            with suppress(FileNotFoundError, BlockingIOError):
+            with suppress(FileNotFoundError, NotADirectoryError, BlockingIOError):
                 if time.time() - directory.stat().st_mtime > _STALE_SECONDS:
                     with _locked(directory):
                         shutil.rmtree(directory)
@@ -175,11 +191,12 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a small file as a whole: temporary file beside it, fsync, rename.
+def write_atomically(path: Path, content: bytes, *, replace: bool = True) -> None:
+    """Write a small file as a whole: temporary file beside it, fsync, rename.
 
     Raises:
         DiskFullError: the disk is full; the old file is untouched.
+        FileExistsError: there is one, and it is not to be replaced.
     """
     with disk_full_named(str(path)):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -189,10 +206,13 @@ def write_atomically(path: Path, content: bytes) -> None:
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
-            Path(name).replace(path)
-        except BaseException:
+            Path(name).chmod(path.parent.stat().st_mode & 0o666)
+            if replace:
+                Path(name).replace(path)
+            else:
+                path.hardlink_to(name)
+        finally:
             Path(name).unlink(missing_ok=True)
-            raise
         _fsync(path.parent)
 
 
@@ -228,14 +248,29 @@ def _write_manifest(directory: Path, key: ArtifactKey, summary: Mapping[str, Any
         _fsync(file)
 
 
+def _is_manifest(manifest: Any, digest: str) -> bool:
+    return (
+        isinstance(manifest, dict)
+        and manifest.get("digest") == digest
+        and all(isinstance(manifest.get(name), dict) for name in ("parameters", "inputs", "files", "summary"))
+        and isinstance(manifest.get("created"), str)
+        and all(
+            isinstance(record, dict) and {"size", "sha256"} <= record.keys() for record in manifest["files"].values()
+        )
+    )
+
+
 def _publish_directory(directory: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         directory.rename(target)
     except OSError:
-        if not (target / MANIFEST).is_file():
+        if (target / MANIFEST).is_file():
+            return  # another process published the same content first
+        if not target.is_dir():
             raise
-        return  # another process published the same content first
+        shutil.rmtree(target)  # what has lost its manifest is no artifact
+        directory.rename(target)
     _fsync(target.parent)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from bitextmine.artifacts import Artifact
 from bitextmine.corpus import Corpus
-from bitextmine.errors import ParameterError, disk_full_named
+from bitextmine.errors import ArtifactError, ParameterError, disk_full_named
 from bitextmine.margin import Direction, Pairs
 
 KIND = "bitext"
@@ -44,7 +45,8 @@ SCHEMA = pa.schema(
         ("tgt_row", pa.int64()),
     ]
 )
-_BREAKS = str.maketrans("\t\n\r", "   ")
+_BREAKS = str.maketrans(dict.fromkeys("\t\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029", " "))  # a tab and all of str.splitlines
+_STREAMS = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
 
 
 class ExportFormat(StrEnum):
@@ -104,18 +106,36 @@ class Bitext:
         return self.artifact.path / PAIRS
 
     def table(self, columns: list[str] | None = None) -> pa.Table:
-        """All pairs, or some of their columns, in memory."""
-        return pq.read_table(self.path, columns=columns)
+        """All pairs, or some of their columns, in memory.
+
+        Raises:
+            ArtifactError: the file is damaged.
+        """
+        with _damage_named(self.path):
+            return pq.read_table(self.path, columns=columns)
 
     def pairs(self, start: int = 0, limit: int | None = None) -> Iterator[SentencePair]:
-        """Pairs from position `start` on, at most `limit` of them; holds one row group in memory."""
+        """Pairs from position `start` on, at most `limit` of them; holds one row group in memory.
+
+        Raises:
+            ArtifactError: the file is damaged.
+        """
         stop = len(self) if limit is None else min(start + limit, len(self))
-        with pq.ParquetFile(self.path) as file:
+        with _damage_named(self.path), pq.ParquetFile(self.path) as file:
             for group in range(start // ROW_GROUP, -(-stop // ROW_GROUP)):
                 first = group * ROW_GROUP
                 rows = file.read_row_group(group).slice(max(start - first, 0), stop - max(start, first))
                 for row in rows.to_pylist():
                     yield SentencePair(**row | {"direction": Direction(row["direction"])})
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())
+        raise ArtifactError(f"{path} is damaged ({reason}); delete its folder to mine it again") from error
 
 
 def write_pairs(path: Path, pairs: Pairs, src: Corpus, tgt: Corpus) -> None:
@@ -158,29 +178,36 @@ def export_lines(bitext: Bitext, form: ExportFormat) -> Iterator[str]:
 
 
 def export_to(path: Path, bitext: Bitext, form: ExportFormat) -> None:
-    """Write an export to a file, whole or not at all.
+    """Write an export to a file, whole or not at all; to a pipe or a device, such as /dev/stdout, as it comes.
 
     Raises:
-        DiskFullError: the disk is full; an existing file is untouched.
+        ArtifactError: the bitext is damaged; an existing file is untouched, as after each of these errors.
+        DiskFullError: the disk is full.
         ParameterError: `output-not-writable`.
     """
     try:
-        with (
-            disk_full_named(str(path)),
-            tempfile.NamedTemporaryFile(
-                "w", encoding="utf-8", newline="\n", dir=path.parent, prefix=f".{path.name}.", delete=False
-            ) as stream,
-        ):
-            temporary = Path(stream.name)
-            try:
-                stream.writelines(export_lines(bitext, form))
-                stream.close()
-                temporary.chmod(0o644)
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
+        with disk_full_named(str(path)):
+            if path.exists() and (path.parent in _STREAMS or not (path.is_file() or path.is_dir())):
+                with path.open("a", encoding="utf-8", newline="\n") as stream:  # "w" would empty what stdout appends to
+                    stream.writelines(export_lines(bitext, form))
+            else:
+                _write_whole(path.resolve(), export_lines(bitext, form))  # a link stays a link
     except OSError as error:
         raise ParameterError(f"cannot write {path}: {error.strerror}", code="output-not-writable") from error
+
+
+def _write_whole(path: Path, lines: Iterator[str]) -> None:
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", newline="\n", dir=path.parent, prefix=f".{path.name}.", delete=False
+    ) as stream:
+        temporary = Path(stream.name)
+        try:
+            stream.writelines(lines)
+            stream.close()
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def pair_record(pair: SentencePair) -> dict[str, Any]:

@@ -56,7 +56,10 @@ class Catalog:
                 raise ConflictError(message, code="corpus-exists")
             return known
         entry = CatalogEntry(name, corpus.lang, corpus.digest, datetime.now(UTC).isoformat(timespec="milliseconds"))
-        write_atomically(self._path(name), json.dumps(asdict(entry)).encode())
+        try:
+            write_atomically(self._path(name), json.dumps(asdict(entry)).encode(), replace=False)
+        except FileExistsError:
+            return self.add(name, corpus)  # another took the name meanwhile
         return entry
 
     def get(self, name: str) -> CatalogEntry:
@@ -94,15 +97,21 @@ class Catalog:
             NotFoundError: `corpus-not-found`.
         """
         entry = self.get(name)
-        artifact = self._store.open("corpus", entry.digest)
+        others = {other.digest for other in self.list() if other.name != name}
         self._path(name).unlink(missing_ok=True)
-        others = [self._store.open("corpus", other.digest) for other in self.list()]
-        remaining = [Corpus(other) for other in others if other is not None]
-        if artifact is None or entry.digest in {other.digest for other in remaining}:
+        if entry.digest in others:
             return
-        shared = {shard.digest for other in remaining for shard in other.shards}
-        delete_embeddings(self._store, {shard.digest for shard in Corpus(artifact).shards} - shared)
+        unshared = self._shards(entry.digest).difference(*map(self._shards, others))
         self._store.delete("corpus", entry.digest)
+        delete_embeddings(self._store, unshared)
+
+    def _shards(self, digest: str) -> set[str]:
+        """Digests of a corpus's shards: none where it is lost or damaged, so that deleting always works."""
+        try:
+            artifact = self._store.open("corpus", digest)
+        except ArtifactError:
+            return set()
+        return set() if artifact is None else {shard.digest for shard in Corpus(artifact).shards}
 
     def _path(self, name: str) -> Path:
         return self._directory / f"{name}.json"
@@ -112,3 +121,6 @@ class Catalog:
             return CatalogEntry(**json.loads(self._path(name).read_bytes()))
         except FileNotFoundError:
             return None
+        except (ValueError, TypeError) as error:
+            message = f"{self._path(name)} is damaged; delete it and upload the corpus again"
+            raise ArtifactError(message) from error

@@ -104,7 +104,7 @@ def _embed_shard(
     if not np.isfinite(encoding.vectors).all():
         raise EncoderError(f"encoder {encoder.name} gave vectors that are not finite; run encoders verify")
     with store.publish(key) as staging:
-        write_npy(staging.path / VECTORS, encoding.vectors.astype(np.float16))
+        write_npy(staging.path / VECTORS, unit_rows(encoding.vectors).astype(np.float16))  # no length overflows float16
         staging.summary |= {
             "rows": len(encoding.vectors),
             "dims": encoder.dims,
@@ -130,6 +130,7 @@ def delete_embeddings(store: ArtifactStore, shards: set[str]) -> None:
 
 def write_npy(path: Path, array: NDArray[np.generic]) -> None:
     """Save an array so that a full disk is an OSError with its number (NumPy's own writer drops it)."""
+    rows = np.ascontiguousarray(array)
     with path.open("wb") as stream:
-        np.lib.format.write_array_header_1_0(stream, np.lib.format.header_data_from_array_1_0(array))
-        stream.write(np.ascontiguousarray(array).data.cast("B"))
+        np.lib.format.write_array_header_1_0(stream, np.lib.format.header_data_from_array_1_0(rows))
+        stream.write(rows.reshape(-1).data.cast("B"))  # a view with no rows can be cast when it is flat only

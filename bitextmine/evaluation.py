@@ -21,7 +21,7 @@ from bitextmine.corpus import Corpus
 from bitextmine.errors import CorpusInputError, InputError
 
 Sentence = TypeVar("Sentence", bound=Hashable)
-_LAST_NUMBER = re.compile(r"(\d+)\D*$")
+_LAST_DIGIT = re.compile(r"(\d)\D*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,12 @@ def read_gold(path: Path) -> set[tuple[str, str]]:
         CorpusInputError: the file cannot be read, or a line is not of that form.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CorpusInputError(f"cannot read {path.name}: {error}", code="file-not-found") from error
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise CorpusInputError(f"cannot read {path.name}: {error.strerror}", code="file-not-found") from error
+    except UnicodeDecodeError as error:
+        number = error.object.count(b"\n", 0, error.start) + 1
+        raise CorpusInputError(f"{path.name}, line {number}: not UTF-8") from error
     gold = set()
     for number, line in enumerate(lines, start=1):
         fields = line.split("\t")
@@ -86,7 +89,7 @@ def evaluate_bitext(bitext: Bitext, src: Corpus, tgt: Corpus, gold: Iterable[tup
     are copies of one another count once.
 
     Raises:
-        InputError: `gold-mismatch`, a gold id that the corpora do not hold.
+        InputError: `gold-mismatch`, a gold id that the corpora do not hold; `gold-too-small`, see `evaluate_pairs`.
     """
     src_rows, tgt_rows = dict(_rows_by_id(src)), dict(_rows_by_id(tgt))
     gold_rows, even_rows = set(), set()
@@ -107,10 +110,17 @@ def evaluate_pairs(
     gold: set[tuple[Sentence, Sentence]],
     even: set[Sentence],
 ) -> MiningEvaluation:
-    """Judge pairs of anything hashable: `scores` are their margins, `even` the source sentences to tune on."""
+    """Judge pairs of anything hashable: `scores` are their margins, `even` the source sentences to tune on.
+
+    Raises:
+        InputError: `gold-too-small`, all gold pairs lie in one of the halves.
+    """
     correct = np.fromiter((pair in gold for pair in mined), bool, len(mined))
     tuning = np.fromiter((src in even for src, _ in mined), bool, len(mined))
     gold_even = sum(src in even for src, _ in gold)
+    if gold_even in {0, len(gold)}:
+        message = "the gold pairs must have both even and odd source ids: one half is for tuning, the other for judging"
+        raise InputError(message, code="gold-too-small")
     threshold, _ = best_threshold(scores[tuning], correct[tuning], gold_even)
     kept = ~tuning & (scores >= threshold)
     held_out = Scores(int(correct[kept].sum()), int(kept.sum()), len(gold) - gold_even)
@@ -133,8 +143,9 @@ def best_threshold(scores: NDArray[np.float32], correct: NDArray[np.bool_], gold
     f1 = 2 * hits / (np.arange(1, len(ranked) + 1) + gold)
     cuts = np.flatnonzero(np.append(ranked[1:] < ranked[:-1], True))  # a threshold cannot part equal scores
     best = int(cuts[f1[cuts].argmax()])
-    below = ranked[best + 1] if best + 1 < len(ranked) else ranked[best]
-    threshold = (float(ranked[best]) + float(below)) / 2
+    lowest, below = ranked[best], ranked[min(best + 1, len(ranked) - 1)]
+    halfway = (lowest + below) / np.float32(2)
+    threshold = float(halfway if halfway > below else lowest)  # neighbouring floats have nothing between them
     return threshold, Scores(int(hits[best]), best + 1, gold)
 
 
@@ -144,5 +155,5 @@ def _rows_by_id(corpus: Corpus) -> Iterable[tuple[str, int]]:
 
 def is_even(identifier: str, row: int) -> bool:
     """Whether the last number in the id is even; the row's, where the id has none."""
-    found = _LAST_NUMBER.search(identifier)
+    found = _LAST_DIGIT.search(identifier)
     return (int(found.group(1)) if found else row) % 2 == 0

@@ -12,7 +12,8 @@ _MACROLANGUAGE = {
     "uzn": "uzb", "azj": "aze", "als": "sqi", "npi": "nep", "ory": "ori", "gaz": "orm", "plt": "mlg", "ydd": "yid",
 }  # fmt: skip
 _SCRIPT = {"Kore": "Hang"}
-_NOT_A_LANGUAGE = ("und", "mul", "mis", "zxx")
+_NOT_A_LANGUAGE = (None, "und", "mul", "mis", "zxx")
+_NOT_A_SCRIPT = (None, "Zinh", "Zmth", "Zsye", "Zsym", "Zxxx", "Zyyy", "Zzzz")
 
 
 def parse_language(code: str) -> str:
@@ -29,7 +30,7 @@ def parse_language(code: str) -> str:
         alpha3 = likely.to_alpha3()
     except (ValueError, LookupError) as error:
         raise LanguageError(_unknown(code)) from error
-    if not language.is_valid() or alpha3 in _NOT_A_LANGUAGE or not likely.script:
+    if not language.is_valid() or language.language in _NOT_A_LANGUAGE or likely.script in _NOT_A_SCRIPT:
         raise LanguageError(_unknown(code))
     return f"{_MACROLANGUAGE.get(alpha3, alpha3)}_{_SCRIPT.get(likely.script, likely.script)}"
 

@@ -153,12 +153,12 @@ class _Best:
 def _best_candidates(
     neighbors: Neighbors, means: NDArray[np.float32], other_means: NDArray[np.float32], margin: Margin
 ) -> _Best:
-    if not neighbors.ids.size:
+    found = neighbors.found
+    if not found.any():
         n = len(neighbors)
         return _Best(np.full(n, MISSING, np.int64), np.full(n, -np.inf, np.float32), np.zeros(n, np.float32))
-    found = neighbors.found
-    known = np.where(found, neighbors.ids, 0)
-    scores = margin_scores(neighbors.sims, means[:, None], other_means[known], margin)
+    known, sims = np.where(found, neighbors.ids, 0), np.where(found, neighbors.sims, np.float32(0))
+    scores = margin_scores(sims, means[:, None], other_means[known], margin)
     scores[~found] = -np.inf
     column = scores.argmax(axis=1)
     row = np.arange(len(neighbors))

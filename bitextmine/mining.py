@@ -20,6 +20,7 @@ from bitextmine.progress import Progress, silent
 from bitextmine.search import Neighbors, nearest_neighbors
 
 MAX_K = 1024
+_LARGEST_BOUND = float(np.finfo(np.float32).max)  # margins are float32
 _FORWARD, _BACKWARD = "forward", "backward"
 
 
@@ -41,7 +42,7 @@ class MiningParameters:
         if not 1 <= self.k <= MAX_K:
             raise ParameterError(f"k is {self.k}; it must be between 1 and {MAX_K}", code="invalid-k")
         bounds = [bound for bound in (self.threshold, self.ceiling) if bound is not None]
-        if not all(np.isfinite(bounds)):
+        if not all(abs(bound) <= _LARGEST_BOUND for bound in bounds):  # NaN is not either
             raise ParameterError("threshold and ceiling must be finite numbers", code="invalid-threshold")
         if len(bounds) == 2 and bounds[0] > bounds[1]:
             message = f"the threshold {bounds[0]:g} is above the ceiling {bounds[1]:g}: no pair could pass"

@@ -48,7 +48,8 @@ def nearest_neighbors(
 ) -> Neighbors:
     """The k nearest rows of `base` for each row of `queries`, exactly. Progress counts pairs of blocks.
 
-    Where base has fewer than k rows the rest is MISSING. Memory: one block of each side in float32, and the result.
+    Where base has fewer than k rows the rest is MISSING; of rows that tie for the last place any may be kept.
+    Memory: one block of each side in float32, and the result.
 
     Raises:
         MismatchError: the sides differ in dimensions.

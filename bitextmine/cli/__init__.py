@@ -15,6 +15,7 @@ from bitextmine.cli.mine import mine
 from bitextmine.cli.serve import serve, worker
 from bitextmine.errors import BitextmineError, InputError
 
+_INTERRUPTED = 130
 TRACEBACK_VARIABLE = "BITEXTMINE_TRACEBACK"
 
 app = typer.Typer(
@@ -59,14 +60,16 @@ def run(arguments: list[str]) -> int:
     except BitextmineError as error:
         return _fail(str(error), 2 if isinstance(error, InputError) else 1)
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted", 130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read the output has gone
+        return _fail("interrupted", _INTERRUPTED)
+    except (BrokenPipeError, SystemExit):  # Typer makes the second of the first: whoever read the output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
         if os.environ.get(TRACEBACK_VARIABLE):
             raise
         return _fail(f"unexpected {type(error).__name__}: {error} ({TRACEBACK_VARIABLE}=1 shows where)", 1)
+    if result == _INTERRUPTED:  # what Typer makes of a KeyboardInterrupt
+        return _fail("interrupted", _INTERRUPTED)
     return result if isinstance(result, int) else 0
 
 

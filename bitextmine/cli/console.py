@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -13,6 +14,7 @@ import typer
 from rich.console import Console
 
 from bitextmine.corpus import Corpus, CorpusFile, CorpusFormat, format_of, ingest
+from bitextmine.errors import ParameterError
 from bitextmine.languages import parse_language
 from bitextmine.margin import Margin, Retrieval
 from bitextmine.progress import Progress, silent
@@ -47,6 +49,22 @@ AllowUncovered = Annotated[
 
 def workspace(data_dir: Path | None, encoders_dir: Path | None) -> Workspace:
     return Workspace.at(data_dir, encoders_dir or (data_dir / "encoders" if data_dir else None))
+
+
+def writable_workspace(data_dir: Path | None, encoders_dir: Path | None) -> Workspace:
+    """The workspace, with its data directory made.
+
+    Raises:
+        ParameterError: nothing can be written there.
+    """
+    place = workspace(data_dir, encoders_dir)
+    try:
+        place.root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ParameterError(f"the data directory {place.root} cannot be used: {error.strerror}") from error
+    if not os.access(place.root, os.W_OK | os.X_OK):
+        raise ParameterError(f"the data directory {place.root} cannot be used: it is not writable")
+    return place
 
 
 def say(message: str) -> None:

@@ -53,7 +53,7 @@ def mining(
     from bitextmine.mining import MiningParameters, mine
 
     started = time.monotonic()
-    place = console.workspace(data_dir, encoders_dir)
+    place = console.writable_workspace(data_dir, encoders_dir)
     pairs = read_gold(gold)
     model = open_encoder(encoder, place.encoders, threads=threads)
     parameters = MiningParameters(k=k, margin=margin, retrieval=retrieval, allow_uncovered_languages=allow_uncovered)

@@ -9,13 +9,15 @@ from typing import Annotated
 
 import typer
 
-from bitextmine.bitext import Bitext, ExportFormat, export_lines, export_to
+from bitextmine.bitext import ExportFormat, export_lines, export_to
 from bitextmine.cli import console
-from bitextmine.corpus import CorpusFormat
+from bitextmine.corpus import CorpusFormat, format_of
 from bitextmine.encoders import open_encoder
+from bitextmine.errors import ParameterError
 from bitextmine.margin import Margin, Retrieval
 
 STDOUT = Path("-")
+_COMPRESSED = (".gz", ".xz", ".zst", ".bz2", ".zip")
 
 
 def mine(
@@ -54,7 +56,8 @@ def mine(
     from bitextmine.mining import mine as mine_corpora
 
     started = time.monotonic()
-    place = console.workspace(data_dir, encoders_dir)
+    form = _form_of(output)
+    place = console.writable_workspace(data_dir, encoders_dir)
     parameters = MiningParameters(
         k=k,
         margin=margin,
@@ -70,13 +73,23 @@ def mine(
             for path, lang in ((src, src_lang), (tgt, tgt_lang))
         ]
         bitext = mine_corpora(corpora[0], corpora[1], model, place.artifacts, parameters, progress=progress)
-    _write(bitext, output)
+    if output == STDOUT:
+        sys.stdout.writelines(export_lines(bitext, form))
+        sys.stdout.flush()  # a reader that has gone must not be found out at exit
+    else:
+        export_to(output, bitext, form)
     sizes = " x ".join(f"{len(corpus):,}" for corpus in corpora)
     console.say(f"{len(bitext):,} pairs from {sizes} sentences in {time.monotonic() - started:.1f} s")
 
 
-def _write(bitext: Bitext, output: Path) -> None:
+def _form_of(output: Path) -> ExportFormat:
+    """The format that the output's name asks for; what could not be written in the end is refused before the work."""
     if output == STDOUT:
-        sys.stdout.writelines(export_lines(bitext, ExportFormat.TSV))
-        return
-    export_to(output, bitext, ExportFormat.JSONL if output.suffix == ".jsonl" else ExportFormat.TSV)
+        return ExportFormat.TSV
+    if output.suffix in _COMPRESSED:
+        message = f"cannot write {output}: pairs are written uncompressed; leave {output.suffix} out, or use: | gzip"
+        raise ParameterError(message, code="output-not-writable")
+    if output.is_dir() or not output.parent.is_dir():
+        reason = "it is a directory" if output.is_dir() else f"there is no directory {output.parent}"
+        raise ParameterError(f"cannot write {output}: {reason}", code="output-not-writable")
+    return ExportFormat.JSONL if format_of(output) is CorpusFormat.JSONL else ExportFormat.TSV

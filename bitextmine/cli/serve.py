@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from typing import Annotated
@@ -31,6 +32,7 @@ def serve(
     """
     from bitextmine.supervisor.serve import serve as run_service
 
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     place = console.workspace(data_dir, encoders_dir)
     raise typer.Exit(run_service(workspace=place, host=host, port=port, redis_url=redis_url))
 

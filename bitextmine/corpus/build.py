@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
-from hashlib import sha256
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Self
-
-import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
+from stat import S_ISREG
 
 from bitextmine.artifacts import ArtifactKey, ArtifactStore, Staging, file_sha256
-from bitextmine.corpus.cleaning import CorpusFormat, Refusal, SentenceBlock, clean_block
-from bitextmine.corpus.corpus import COPIES, COPY_SCHEMA, KIND, REFUSED, SENTENCE_SCHEMA, SENTENCES, Corpus
-from bitextmine.corpus.dedup import SeenSentences, hash_sentences
+from bitextmine.corpus.cleaning import CorpusFormat, clean_block
+from bitextmine.corpus.corpus import KIND, Corpus
 from bitextmine.corpus.readers import Limits, read_blocks
-from bitextmine.errors import CorpusInputError, disk_full_named
+from bitextmine.corpus.writer import CorpusWriter
+from bitextmine.errors import CorpusInputError
 from bitextmine.progress import Progress, silent
 
 SHARD_ROWS = 16_384  # a shard of LaBSE vectors is 25 MB; muse embeds one in about ten seconds
@@ -40,17 +32,19 @@ class CorpusFile:
 
     @property
     def name(self) -> str:
-        return self.source or self.path.name
+        """Printable: bytes of a file name that are not UTF-8 are shown as escapes."""
+        return (self.source or self.path.name).encode(errors="backslashreplace").decode()
 
     @property
     def label(self) -> str:
         """What errors call it: the path, unless it is an upload's."""
-        return self.source or str(self.path)
+        return (self.source or str(self.path)).encode(errors="backslashreplace").decode()
 
 
 def format_of(path: Path) -> CorpusFormat:
     """The format that a file's name tells: JSONL for .jsonl and .ndjson (compressed or not), text for all else."""
-    return next((_SUFFIXES[suffix] for suffix in path.suffixes[::-1] if suffix in _SUFFIXES), CorpusFormat.TEXT)
+    suffixes = [suffix.lower() for suffix in reversed(path.suffixes)]
+    return next((_SUFFIXES[suffix] for suffix in suffixes if suffix in _SUFFIXES), CorpusFormat.TEXT)
 
 
 def ingest(
@@ -82,7 +76,7 @@ def ingest(
     }
     key = ArtifactKey(KIND, parameters, {"content": content})
     if (artifact := store.find(key)) is None:
-        with disk_full_named(f"the corpus of {file.label}"), store.publish(key) as staging:
+        with store.publish(key) as staging:
             _write(file, staging, limits, shard_rows, progress)
         artifact = store.find(key)
     if artifact is None:
@@ -91,16 +85,28 @@ def ingest(
 
 
 def _content_sha256(file: CorpusFile) -> str:
+    _size(file)
     try:
         return file_sha256(file.path)
     except OSError as error:
         raise CorpusInputError(f"cannot read {file.label}: {error.strerror}", code="file-not-found") from error
 
 
+def _size(file: CorpusFile) -> int:
+    try:
+        status = file.path.stat()
+    except OSError as error:
+        raise CorpusInputError(f"cannot read {file.label}: {error.strerror}", code="file-not-found") from error
+    if not S_ISREG(status.st_mode):
+        message = f"cannot read {file.label}: not a regular file; a corpus is read twice, which a pipe cannot be"
+        raise CorpusInputError(message, code="file-not-found")
+    return status.st_size
+
+
 def _write(file: CorpusFile, staging: Staging, limits: Limits, shard_rows: int, progress: Progress) -> None:
-    size = file.path.stat().st_size
+    size = _size(file)
     lines = 0
-    with _CorpusWriter(staging.path, shard_rows) as writer:
+    with CorpusWriter(staging.path, shard_rows) as writer:
         for raw in read_blocks(file.path, limits, name=file.label):
             writer.add(clean_block(raw, file.format, limits.max_chars))
             lines += len(raw.lines)
@@ -122,110 +128,3 @@ def _why_empty(name: str, lines: int, refused: Counter[str]) -> str:
         return f"{name} is empty"
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in refused.most_common())
     return f"{name} holds no usable sentence: {lines:,} lines, all refused ({reasons})"
-
-
-@dataclass(slots=True)
-class _Rows:
-    """Sentences waiting to fill a shard."""
-
-    texts: list[str] = field(default_factory=list)
-    ids: list[str] = field(default_factory=list)
-    doc_ids: list[str | None] = field(default_factory=list)
-    lines: list[int] = field(default_factory=list)
-    hashes: list[bytes] = field(default_factory=list)
-
-
-class _CorpusWriter:
-    """Writes the sentence shards, the copies and the refusals of a corpus as its blocks come in."""
-
-    def __init__(self, directory: Path, shard_rows: int) -> None:
-        self.duplicates = 0
-        self.refused: Counter[str] = Counter()
-        self.shard_digests: list[str] = []
-        self._directory, self._shard_rows = directory, shard_rows
-        self._seen = SeenSentences()
-        self._waiting = _Rows()
-        self._stack = ExitStack()
-
-    @property
-    def sentences(self) -> int:
-        return self._seen.count
-
-    def __enter__(self) -> Self:
-        self._shards = self._open_arrow(SENTENCES, SENTENCE_SCHEMA)
-        self._copies = self._open_arrow(COPIES, COPY_SCHEMA)
-        self._refusals: IO[str] = self._stack.enter_context((self._directory / REFUSED).open("w", encoding="utf-8"))
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        with self._stack:
-            if kind is None and self._waiting.texts:
-                self._write_shard(len(self._waiting.texts))
-
-    def add(self, block: SentenceBlock) -> None:
-        self._refuse(block.refused)
-        if not block.texts:
-            return
-        known = self._seen.count
-        hashes = hash_sentences(block.texts)
-        rows = self._seen.add(hashes)
-        new = _first_appearances(rows, known)
-        self._keep(block, hashes, np.flatnonzero(new))
-        self._remember(block, rows, np.flatnonzero(~new))
-        while len(self._waiting.texts) >= self._shard_rows:
-            self._write_shard(self._shard_rows)
-
-    def _keep(self, block: SentenceBlock, hashes: NDArray[np.uint64], positions: NDArray[np.int64]) -> None:
-        waiting, digests = self._waiting, hashes.tobytes()
-        for i in positions.tolist():
-            waiting.texts.append(block.texts[i])
-            waiting.ids.append(block.ids[i] or str(block.lines[i]))
-            waiting.doc_ids.append(block.doc_ids[i])
-            waiting.lines.append(block.lines[i])
-            waiting.hashes.append(digests[16 * i : 16 * i + 16])
-
-    def _remember(self, block: SentenceBlock, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> None:
-        self.duplicates += len(positions)
-        if not len(positions):
-            return
-        copies = positions.tolist()
-        columns = [
-            pa.array(rows[positions], pa.int64()),
-            pa.array([block.ids[i] or str(block.lines[i]) for i in copies], pa.large_string()),
-            pa.array([block.doc_ids[i] for i in copies], pa.large_string()),
-            pa.array([block.lines[i] for i in copies], pa.int64()),
-        ]
-        self._copies.write_batch(pa.record_batch(columns, schema=COPY_SCHEMA))
-
-    def _write_shard(self, count: int) -> None:
-        waiting = self._waiting
-        hashes = waiting.hashes[:count]
-        columns = [
-            pa.array(waiting.texts[:count], pa.large_string()),
-            pa.array(waiting.ids[:count], pa.large_string()),
-            pa.array(waiting.doc_ids[:count], pa.large_string()),
-            pa.array(waiting.lines[:count], pa.int64()),
-            pa.array(hashes, pa.binary(16)),
-        ]
-        self._shards.write_batch(pa.record_batch(columns, schema=SENTENCE_SCHEMA))
-        self.shard_digests.append(sha256(b"".join(hashes)).hexdigest()[:32])
-        for column in (waiting.texts, waiting.ids, waiting.doc_ids, waiting.lines, waiting.hashes):
-            del column[:count]
-
-    def _refuse(self, refusals: list[Refusal]) -> None:
-        for refusal in refusals:
-            self.refused[refusal.reason.value] += 1
-            record = {"line": refusal.line, "reason": refusal.reason.value, "detail": refusal.detail}
-            self._refusals.write(json.dumps(record, ensure_ascii=False) + "\n")
-
-    def _open_arrow(self, name: str, schema: pa.Schema) -> pa.ipc.RecordBatchFileWriter:
-        sink = self._stack.enter_context(pa.OSFile(str(self._directory / name), "wb"))
-        return self._stack.enter_context(pa.ipc.new_file(sink, schema))
-
-
-def _first_appearances(rows: NDArray[np.int64], known: int) -> NDArray[np.bool_]:
-    """Where a row number is new: rows are numbered by first appearance, so new ones are the running maximum's steps."""
-    highest = np.maximum.accumulate(np.concatenate(([known - 1], rows)))
-    return np.asarray(highest[1:] > highest[:-1])

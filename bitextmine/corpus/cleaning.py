@@ -113,7 +113,7 @@ def _clean_whole(block: RawBlock, max_chars: int) -> list[str] | None:
 
 def _parse(raw: bytes | None, form: CorpusFormat, max_chars: int) -> tuple[str, str | None, str | None]:
     if raw is None:
-        raise _RefusedLineError(Reason.TOO_LONG, f"more than {max_chars:,} characters")
+        raise _RefusedLineError(Reason.TOO_LONG, f"a line far longer than {max_chars:,} characters")
     try:
         line = raw.decode()
     except UnicodeDecodeError as error:
@@ -127,7 +127,7 @@ def _parse(raw: bytes | None, form: CorpusFormat, max_chars: int) -> tuple[str, 
         identifier, tab, text = line.partition("\t")
         if not tab:
             raise _RefusedLineError(Reason.BAD_RECORD, "no tab between id and sentence")
-        return _clean_text(text, max_chars), _clean_text(identifier, max_chars), None
+        return _clean_text(text, max_chars), _clean_name("id", identifier, max_chars), None
     return _clean_text(line, max_chars), None, None
 
 
@@ -143,8 +143,16 @@ def _parse_json(line: str, max_chars: int) -> tuple[str, str | None, str | None]
         value = record.get(name)
         if isinstance(value, bool) or not isinstance(value, str | int | None):
             raise _RefusedLineError(Reason.BAD_RECORD, f'"{name}" is neither a string nor an integer')
-        names.append(None if value is None else _clean_text(str(value), max_chars))
+        given = "" if value is None else str(value).strip()
+        names.append(_clean_name(name, given, max_chars) if given else None)
     return _clean_text(record["text"], max_chars), names[0], names[1]
+
+
+def _clean_name(what: str, name: str, max_chars: int) -> str:
+    try:
+        return _clean_text(name, max_chars)
+    except _RefusedLineError as refusal:
+        raise _RefusedLineError(Reason.BAD_RECORD, f'"{what}": {refusal.detail}') from None
 
 
 def _clean_text(text: str, max_chars: int) -> str:

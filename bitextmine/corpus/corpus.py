@@ -81,6 +81,8 @@ class Corpus:
 
     def take(self, column: str, rows: NDArray[np.int64]) -> pa.Array:
         """Values of a column of SENTENCE_SCHEMA at these rows, in their order; touches only the shards they lie in."""
+        if not len(rows):
+            return pa.array([], SENTENCE_SCHEMA.field(column).type)
         order = np.argsort(rows, kind="stable")
         inverse = np.empty_like(order)
         inverse[order] = np.arange(len(order))
@@ -89,8 +91,7 @@ class Corpus:
             self._reader.get_batch(int(number)).column(column).take(pa.array(rows[part] - number * self._shard_rows))
             for number, part in zip(numbers, np.split(order, starts[1:]), strict=True)
         ]
-        found = pa.concat_arrays(parts) if parts else pa.array([], SENTENCE_SCHEMA.field(column).type)
-        return found.take(pa.array(inverse))
+        return pa.concat_arrays(parts).take(pa.array(inverse))
 
     def all_ids(self) -> Iterator[tuple[int, str]]:
         """Every (row, id), copies included."""

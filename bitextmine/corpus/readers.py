@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import gzip
+import io
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from backports import zstd
 
 from bitextmine.errors import CorpusInputError
 
 BLOCK_BYTES = 1 << 20
+_COMPRESSED_BYTES = 1 << 16
 _MAGIC: tuple[tuple[bytes, Callable[[IO[bytes]], IO[bytes]]], ...] = (
     (b"\x1f\x8b", lambda raw: cast(IO[bytes], gzip.GzipFile(fileobj=raw))),
-    (b"\xfd7zXZ\x00", lambda raw: cast(IO[bytes], lzma.LZMAFile(raw))),  # noqa: SIM115 - closed by _opened
+    (b"\xfd7zXZ\x00", lambda raw: cast(IO[bytes], io.BufferedReader(_XzStreams(raw), BLOCK_BYTES))),
     (b"\x28\xb5\x2f\xfd", lambda raw: cast(IO[bytes], zstd.ZstdFile(raw))),
+    *((bytes([0x50 + i]) + b"\x2a\x4d\x18", lambda raw: cast(IO[bytes], zstd.ZstdFile(raw))) for i in range(16)),
 )
+_UNSUPPORTED = {
+    b"BZh": "a bzip2 file",
+    b"PK\x03\x04": "a zip archive",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+    b"PAR1": "a Parquet file",
+    b"%PDF": "a PDF",
+}
+_XZ_MEMORY = 512 << 20  # what the strongest preset needs to decompress, eight times over
 _CORRUPT = (gzip.BadGzipFile, lzma.LZMAError, zlib.error, zstd.ZstdError)
 
 
@@ -40,7 +53,8 @@ class Limits:
 
     @property
     def max_line_bytes(self) -> int:
-        return 4 * self.max_chars  # the longest UTF-8 encoding
+        """Beyond what `max_chars` can take: a character composed of four code points, each escaped in JSON."""
+        return 24 * self.max_chars + (64 << 10)  # and a record's other fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +124,47 @@ class _LineSplitter:
         return line
 
 
+class _XzStreams(io.RawIOBase):
+    """The content of one xz stream after another. Unlike LZMAFile, it does not end quietly at a damaged one."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        super().__init__()
+        self._raw = raw
+        self._stream = self._new_stream()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        content = b""
+        while not content:
+            compressed = self._compressed()
+            if self._stream.eof:
+                if not compressed:
+                    break
+                self._stream = self._new_stream()
+            content = self._stream.decompress(compressed, len(buffer))
+        buffer[: len(content)] = content
+        return len(content)
+
+    @staticmethod
+    def _new_stream() -> lzma.LZMADecompressor:
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+
+    def _compressed(self) -> bytes:
+        """What to decompress next; empty at the end of the file, and while the stream still holds some."""
+        if self._stream.eof:
+            following = self._stream.unused_data.lstrip(b"\0")  # streams may be padded
+            while not following and (more := self._raw.read(_COMPRESSED_BYTES)):
+                following = more.lstrip(b"\0")
+            return following
+        if not self._stream.needs_input:
+            return b""
+        if not (more := self._raw.read(_COMPRESSED_BYTES)):
+            raise EOFError
+        return more
+
+
 @contextmanager
 def _opened(path: Path, name: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     try:
@@ -122,6 +177,10 @@ def _opened(path: Path, name: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
         except OSError as error:
             raise CorpusInputError(f"cannot read {name}: {error.strerror}", code="file-not-found") from error
         raw.seek(0)
+        for magic, what in _UNSUPPORTED.items():
+            if start.startswith(magic):
+                message = f"{name} is {what}; give UTF-8 text or JSONL, plain or as .gz, .xz or .zst"
+                raise CorpusInputError(message, code="unsupported-input")
         for magic, decompressed in _MAGIC:
             if start.startswith(magic):
                 with decompressed(raw) as stream:

@@ -62,7 +62,7 @@ class JobRunner:
         lease = self._settings.heartbeat_seconds
         if not self._patiently(lambda: self._store.acquire_lease(job_id, owner, lease)):
             # Not dropped: this may be the only message, and the holder of the lease dead.
-            log.info("job %s: another has it; looking again in %g s", job_id, lease)
+            log.debug("job %s: another has it; looking again in %g s", job_id, lease)
             self._patiently(lambda: enqueue(self._broker, job_id, lease))
             return
         try:

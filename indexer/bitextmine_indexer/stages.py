@@ -8,7 +8,7 @@ from typing import Any
 from bitextmine.catalog import Catalog
 from bitextmine.corpus import Corpus, CorpusFile, CorpusFormat, Limits, ingest
 from bitextmine.encoders import open_encoder
-from bitextmine.errors import InputError, NotFoundError
+from bitextmine.errors import NotFoundError
 from bitextmine.jobs.record import JobKind
 from bitextmine.jobs.specs import IngestSpec, MineSpec
 from bitextmine.margin import Margin, Retrieval
@@ -33,8 +33,8 @@ def _ingest(spec: IngestSpec, workspace: Workspace, progress: Progress) -> dict[
     try:
         corpus = ingest(file, workspace.artifacts, limits=limits, progress=progress)
         Catalog(workspace.corpora, workspace.artifacts).add(spec.name, corpus)
-    except InputError:
-        upload.unlink(missing_ok=True)  # it will not become better by trying again
+    except Exception:
+        upload.unlink(missing_ok=True)  # the job has failed; one that is interrupted (SystemExit) is tried again
         raise
     upload.unlink(missing_ok=True)
     counts = {name: corpus.summary[name] for name in ("lines", "sentences", "duplicates", "refused")}

@@ -10,6 +10,9 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 
 import dramatiq
@@ -17,7 +20,7 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.errors import BrokerConnectionError
 from pydantic import ValidationError
 
-from bitextmine.errors import BitextmineError, StoreUnavailableError
+from bitextmine.errors import BitextmineError, NotFoundError, StoreUnavailableError
 from bitextmine.jobs.queue import ACTOR, QUEUE, connect, enqueue, make_broker
 from bitextmine.jobs.store import JobStore
 from bitextmine_indexer.child import LOG_FORMAT
@@ -26,9 +29,10 @@ from bitextmine_indexer.settings import WorkerSettings
 
 log = logging.getLogger(__name__)
 
+UPLOAD_MAX_AGE_SECONDS = 86_400.0  # younger ones may still be arriving
 _TICK = 0.25  # seconds
 _POLL_MILLISECONDS = 250  # how long dramatiq's threads sleep when there is nothing to do
-_STOP_MILLISECONDS = 5000  # that they get to end
+_STOP_MILLISECONDS = 3000  # that its threads get to end; waiting for a store that is gone would be in vain
 
 
 class Worker:
@@ -85,6 +89,12 @@ class Worker:
             self._reachable = False
         if self._runner.idle:
             self._settings.workspace.artifacts.sweep()
+            self._sweep_uploads()
+
+    def _sweep_uploads(self) -> None:
+        with suppress(StoreUnavailableError, NotFoundError):
+            needed = {str(self._store.get(job_id).spec.get("upload")) for job_id in self._store.unfinished()}
+            sweep_uploads(self._settings.workspace.uploads, needed)
 
     def _shut_down(self, queue: dramatiq.Worker) -> None:
         log.info("worker %s: stopping", self.name)
@@ -109,6 +119,14 @@ def sweep(store: JobStore, broker: RedisBroker) -> None:
         if not store.leased(job_id):
             log.info("job %s: unfinished, and nobody runs it: enqueued", job_id)
             enqueue(broker, job_id)
+
+
+def sweep_uploads(directory: Path, needed: Collection[str], max_age_seconds: float = UPLOAD_MAX_AGE_SECONDS) -> None:
+    """Delete the files that no job needs any more: it was cancelled, or its API died before the job was there."""
+    for file in directory.iterdir() if directory.is_dir() else ():
+        with suppress(FileNotFoundError):
+            if file.name not in needed and time.time() - file.stat().st_mtime > max_age_seconds:
+                file.unlink()
 
 
 def main() -> int:

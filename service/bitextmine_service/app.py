@@ -26,7 +26,13 @@ with a stable `code`. Lists come in pages: pass `next_cursor` back as `cursor`."
 
 def create_app(settings: ServiceSettings) -> FastAPI:
     """The service with these settings. Connects to Redis when the first request needs it."""
-    app = FastAPI(title="bitextmine", version=__version__, description=_DESCRIPTION, generate_unique_id_function=_name)
+    app = FastAPI(
+        title="bitextmine",
+        version=__version__,
+        description=_DESCRIPTION,
+        generate_unique_id_function=_name,
+        redirect_slashes=False,  # what is not there is a problem document
+    )
     client = connect(settings.redis_url)
     app.state.context = Context(settings, JobStore(client), make_broker(client))
     for module in (corpora, jobs, bitexts, operations):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -14,7 +15,7 @@ from fastapi import Depends, Query, Request
 from fastapi.responses import JSONResponse
 
 from bitextmine.catalog import Catalog
-from bitextmine.errors import BitextmineError, ParameterError
+from bitextmine.errors import BitextmineError, ParameterError, StoreUnavailableError
 from bitextmine.jobs.queue import enqueue
 from bitextmine.jobs.record import JobKind, JobRecord
 from bitextmine.jobs.specs import IngestSpec, MineSpec
@@ -23,6 +24,7 @@ from bitextmine_service.models import JobOut
 from bitextmine_service.settings import ServiceSettings
 
 Item = TypeVar("Item")
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,16 @@ class Context:
             raise BitextmineError(f"{waiting:,} jobs are waiting or running; try again later", code="too-many-jobs")
 
     def submit(self, kind: JobKind, spec: IngestSpec | MineSpec) -> JobRecord:
-        """Record the job and put it into the queue."""
+        """Record the job and put it into the queue.
+
+        Raises:
+            StoreUnavailableError: there is no such job; once it is recorded, idle workers find it in any case.
+        """
         record = self.jobs.create(kind, spec.model_dump(mode="json"))
-        enqueue(self.broker, record.id)
+        try:
+            enqueue(self.broker, record.id)
+        except StoreUnavailableError as error:
+            _logger.warning("job %s is recorded and not enqueued: %s", record.id, error)
         return record
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, Strict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
 
 from bitextmine.artifacts import Artifact
 from bitextmine.bitext import Bitext
@@ -18,6 +18,11 @@ from bitextmine.mining import MAX_K
 Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$", description="1 to 64 of a-z, 0-9, '.', '_', '-'.")]
 Score = Annotated[float, Strict(), Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 _INTERNAL = ("upload", "max_chars", "max_bytes")
+
+
+def _whole(value: object) -> object:
+    """4.0 is an integer, to JSON Schema and so to the API's description."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class CorpusOut(BaseModel):
@@ -70,7 +75,7 @@ class MiningJobIn(BaseModel):
     src: Name
     tgt: Name
     encoder: Annotated[str, Field(min_length=1, max_length=64)] = "muse"
-    k: Annotated[int, Strict(), Field(ge=1, le=MAX_K)] = 4
+    k: Annotated[int, Strict(), Field(ge=1, le=MAX_K), BeforeValidator(_whole)] = 4
     margin: Margin = Margin.RATIO
     retrieval: Retrieval = Retrieval.MAX_SCORE
     threshold: Score | None = Field(default=None, description="Pairs with a lower margin are dropped.")

@@ -12,6 +12,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from bitextmine.errors import BitextmineError, InputError
 
@@ -88,6 +90,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(BitextmineError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
     app.add_exception_handler(Exception, _on_unexpected)
 
 
@@ -134,9 +137,33 @@ async def _on_invalid_request(request: Request, error: Exception) -> JSONRespons
 async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         return await _on_unexpected(request, error)
-    status = HTTPStatus(error.status_code)
+    path, status = request.url.path, HTTPStatus(error.status_code)
+    if status is HTTPStatus.BAD_REQUEST:  # FastAPI's for bodies that are not even UTF-8; those that are get a 422
+        return response(path, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", "body: not JSON")
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = ", ".join(_allowed_methods(request))
+        detail = f"{request.method} is not possible here; allowed: {allowed}"
+        return response(path, status, "method-not-allowed", detail, headers={"Allow": allowed})
     code = title(status).lower().replace(" ", "-")
-    return response(request.url.path, status, code, str(error.detail), headers=error.headers)
+    detail = f"there is nothing at {path}" if status is HTTPStatus.NOT_FOUND else str(error.detail)
+    return response(path, status, code, detail, headers=error.headers)
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """The methods of all routes at the request's path: Starlette's own answer names those of the first only."""
+    scope = {**request.scope, "path_params": {}}
+    found: set[str] = set()
+    for method in ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"):
+        matches = (route.matches({**scope, "method": method})[0] for route in request.app.routes)
+        if Match.FULL in matches:
+            found.add(method)
+    return sorted(found)
+
+
+async def _on_disconnect(request: Request, error: Exception) -> JSONResponse:
+    """The client went away while it sent its request: nobody reads this answer, and nothing is wrong here."""
+    _logger.info("%s %s: the client went away", request.method, request.url.path)
+    return response(request.url.path, HTTPStatus.BAD_REQUEST, "invalid-request", "the request ended early")
 
 
 async def _on_unexpected(request: Request, error: Exception) -> JSONResponse:

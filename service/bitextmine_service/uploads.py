@@ -30,21 +30,25 @@ async def receive(chunks: AsyncIterator[bytes], directory: Path, max_bytes: int)
         CorpusInputError: `upload-too-large`, `empty-corpus`.
         DiskFullError: the disk is full.
     """
-    await to_thread.run_sync(lambda: directory.mkdir(parents=True, exist_ok=True))
     path = directory / secrets.token_hex(16)
     digest = hashlib.sha256()
     size = 0
     try:
-        with disk_full_named("the upload"), path.open("xb") as stream:
+        with disk_full_named("the upload"), await to_thread.run_sync(_create, path) as stream:
             async for block in _blocks(chunks):
                 size += len(block)
                 check_size(size, max_bytes)
                 await to_thread.run_sync(_write, stream, digest, block)
         _check_not_empty(size)
-    except BaseException:  # a client that goes away is a CancelledError
-        path.unlink(missing_ok=True)
+    except BaseException:  # a client that goes away is a ClientDisconnect, a shutdown a CancelledError
+        discard(directory, path.name)
         raise
     return Upload(path.name, digest.hexdigest(), size)
+
+
+def discard(directory: Path, name: str) -> None:
+    """Remove the file of an upload that no job will read."""
+    (directory / name).unlink(missing_ok=True)
 
 
 def check_size(size: int, max_bytes: int) -> None:
@@ -72,6 +76,11 @@ async def _blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             waiting.clear()
     if waiting:
         yield bytes(waiting)
+
+
+def _create(path: Path) -> IO[bytes]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("xb")
 
 
 def _write(stream: IO[bytes], digest: "hashlib._Hash", block: bytes) -> None:  # noqa: UP037 - a typing-only name

@@ -21,7 +21,7 @@ from bitextmine_service.models import CorpusOut, CorpusPage, JobOut, RefusedLine
 from bitextmine_service.problems import documented
 
 router = APIRouter(prefix="/v1/corpora", tags=["corpora"])
-NamePath = Annotated[str, Path(max_length=64, description="The corpus's name.")]
+NamePath = Annotated[str, Path(pattern=f"^{NAME_PATTERN}$", description="The corpus's name.")]
 UploadBody = {
     "requestBody": {
         "description": "The file itself, plain or compressed with gzip, xz or zstd (told by its content).",
@@ -73,7 +73,12 @@ async def create_corpus(
         max_chars=context.settings.max_chars,
         max_bytes=context.settings.max_expanded_bytes,
     )
-    return accepted(await to_thread.run_sync(context.submit, JobKind.INGEST, spec))
+    try:
+        record = await to_thread.run_sync(context.submit, JobKind.INGEST, spec)
+    except BaseException:
+        uploads.discard(context.settings.workspace.uploads, upload.name)
+        raise
+    return accepted(record)
 
 
 @router.get("", responses=documented())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import Annotated
 
@@ -13,11 +14,13 @@ from bitextmine.errors import ParameterError
 from bitextmine.jobs.record import JobKind
 from bitextmine.jobs.specs import MineSpec
 from bitextmine.mining import MiningParameters, check_minable
+from bitextmine_service import uploads
 from bitextmine_service.context import Ctx, Cursor, Limit, accepted
 from bitextmine_service.models import JobOut, JobPage, MiningJobIn
 from bitextmine_service.problems import documented
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
+_JOB_ID = re.compile("[0-9a-f]{22}")
 JobId = Annotated[str, Path(max_length=64, description="The job's id.")]
 
 
@@ -52,7 +55,7 @@ def create_mining_job(context: Ctx, wanted: MiningJobIn) -> JSONResponse:
 @router.get("/jobs", responses=documented(HTTPStatus.SERVICE_UNAVAILABLE))
 def list_jobs(context: Ctx, limit: Limit = 100, cursor: Cursor = None) -> JobPage:
     """All jobs, newest first."""
-    if cursor is not None and not cursor.isalnum():
+    if cursor is not None and not _JOB_ID.fullmatch(cursor):
         raise ParameterError("the cursor is not one that a page gave", code="invalid-cursor")
     records = context.jobs.recent(limit + 1, before=cursor)
     following = records[limit - 1].id if len(records) > limit else None
@@ -73,4 +76,7 @@ def get_job(context: Ctx, job_id: JobId) -> JobOut:
 )
 def cancel_job(context: Ctx, job_id: JobId) -> JSONResponse:
     """Cancel a job: a waiting one at once, a running one within seconds. What it finished is kept for a next try."""
-    return accepted(context.jobs.request_cancel(job_id))
+    record = context.jobs.request_cancel(job_id)
+    if record.kind is JobKind.INGEST and record.state.final:  # it never ran, so no worker will tidy up after it
+        uploads.discard(context.settings.workspace.uploads, record.spec["upload"])
+    return accepted(record)
