@@ -89,9 +89,10 @@ def evaluate_bitext(bitext: Bitext, src: Corpus, tgt: Corpus, gold: Iterable[tup
     are copies of one another count once.
 
     Raises:
-        InputError: `gold-mismatch`, a gold id that the corpora do not hold; `gold-too-small`, see `evaluate_pairs`.
+        InputError: `gold-mismatch`, an id that the corpora do not hold, or that two sentences bear;
+            `gold-too-small`, see `evaluate_pairs`.
     """
-    src_rows, tgt_rows = dict(_rows_by_id(src)), dict(_rows_by_id(tgt))
+    src_rows, tgt_rows = _rows_by_id(src), _rows_by_id(tgt)
     gold_rows, even_rows = set(), set()
     for src_id, tgt_id in gold:
         if src_id not in src_rows or tgt_id not in tgt_rows:
@@ -149,8 +150,13 @@ def best_threshold(scores: NDArray[np.float32], correct: NDArray[np.bool_], gold
     return threshold, Scores(int(hits[best]), best + 1, gold)
 
 
-def _rows_by_id(corpus: Corpus) -> Iterable[tuple[str, int]]:
-    return ((identifier, row) for row, identifier in corpus.all_ids())
+def _rows_by_id(corpus: Corpus) -> dict[str, int]:
+    rows: dict[str, int] = {}
+    for row, identifier in corpus.all_ids():
+        if rows.setdefault(identifier, row) != row:
+            message = f"id {identifier!r} stands for two different sentences of {corpus.source}"
+            raise InputError(message, code="gold-mismatch")
+    return rows
 
 
 def is_even(identifier: str, row: int) -> bool:

@@ -55,22 +55,35 @@ def run(arguments: list[str]) -> int:
     """Run a command and return its exit code; errors become one line on stderr, never a traceback."""
     try:
         result = typer.main.get_command(app)(args=arguments, prog_name="bitextmine", standalone_mode=False)
-    except TyperException as error:
-        return _fail(error.format_message(), error.exit_code)
-    except BitextmineError as error:
-        return _fail(str(error), 2 if isinstance(error, InputError) else 1)
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted", _INTERRUPTED)
+        result = _INTERRUPTED
     except (BrokenPipeError, SystemExit):  # Typer makes the second of the first: whoever read the output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if os.environ.get(TRACEBACK_VARIABLE):
+        if os.environ.get(TRACEBACK_VARIABLE) and not isinstance(error, TyperException | BitextmineError):
             raise
-        return _fail(f"unexpected {type(error).__name__}: {error} ({TRACEBACK_VARIABLE}=1 shows where)", 1)
-    if result == _INTERRUPTED:  # what Typer makes of a KeyboardInterrupt
+        return _explained(error)
+    if result == _INTERRUPTED:  # also what Typer makes of a KeyboardInterrupt
         return _fail("interrupted", _INTERRUPTED)
     return result if isinstance(result, int) else 0
+
+
+def _explained(error: Exception) -> int:
+    if _is_interrupt(error):
+        return _fail("interrupted", _INTERRUPTED)
+    if isinstance(error, TyperException):
+        return _fail(error.format_message(), error.exit_code)
+    if isinstance(error, BitextmineError):
+        return _fail(str(error), 2 if isinstance(error, InputError) else 1)
+    return _fail(f"unexpected {type(error).__name__}: {error} ({TRACEBACK_VARIABLE}=1 shows where)", 1)
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Whether a KeyboardInterrupt is behind it: native modules make an ImportError of one."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _fail(message: str, exit_code: int) -> int:

@@ -146,6 +146,13 @@ def test_an_empty_bitext_scores_zero(corpora: tuple[Corpus, Corpus], store: Arti
     assert (result.held_out, result.oracle) == (Scores(0, 0, 1), Scores(0, 0, 3))
 
 
+def test_an_id_that_two_sentences_bear_is_named(corpora: tuple[Corpus, Corpus], store: ArtifactStore) -> None:
+    twice = corpus_of(["a-1\tone sentence", "a-1\tanother sentence", "a-2\ta third"], "fra_Latn", store)
+    with pytest.raises(InputError, match="'a-1' stands for two different sentences") as caught:
+        evaluate_bitext(bitext_of([], corpora, store), twice, corpora[1], gold_of(0, 1))
+    assert caught.value.code == "gold-mismatch"
+
+
 @pytest.mark.parametrize(("src", "tgt"), [("deu-999", "eng-000"), ("deu-000", "eng-999"), ("eng-000", "deu-000")])
 def test_a_gold_id_that_is_in_no_corpus_is_named(
     corpora: tuple[Corpus, Corpus], store: ArtifactStore, src: str, tgt: str

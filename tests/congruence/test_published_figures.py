@@ -1,0 +1,63 @@
+"""muse on public test sets, against the figures published in docs/benchmarks.md. Skipped where the data is not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bitextmine.cli import run
+from bitextmine.encoders import Encoder, installed, open_encoder, verify
+from bitextmine.workspace import default_encoders_dir
+
+PROJECT = Path(__file__).parents[2]
+DATA = PROJECT.parent / "shared" / "data"
+TATOEBA = DATA / "tatoeba-v1"
+BUCC = DATA / "bucc2018-zh-en-sample" / "zh-en.dev"
+PUBLISHED = {"deu": (98.6, 98.7), "fra": (93.7, 94.1), "rus": (94.5, 94.1), "cmn": (95.0, 94.0)}
+
+pytestmark = [
+    pytest.mark.encoder,
+    pytest.mark.skipif(
+        "muse" not in {card.name for card in installed(default_encoders_dir())},
+        reason="run: bitextmine encoders pull muse",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def muse() -> Encoder:
+    return open_encoder("muse", default_encoders_dir())
+
+
+def test_muse_reproduces_its_original(muse: Encoder) -> None:
+    result = verify(muse)
+    assert result.mean_cosine >= 0.994
+    assert result.max_batch_difference <= 1e-5
+
+
+@pytest.mark.skipif(not TATOEBA.is_dir(), reason=f"no test set at {TATOEBA}")
+@pytest.mark.parametrize("lang", PUBLISHED)
+def test_tatoeba_accuracy_is_within_half_a_point(muse: Encoder, lang: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(PROJECT / "benchmarks"))
+    from tatoeba import accuracies, encode
+
+    src, tgt = (encode(muse, TATOEBA / f"tatoeba.{lang}-eng.{side}") for side in (lang, "eng"))
+    found = accuracies(src @ tgt.T)
+    assert (found["ratio_forward"], found["ratio_backward"]) == pytest.approx(PUBLISHED[lang], abs=0.5)
+
+
+@pytest.mark.skipif(not BUCC.with_suffix(".dev.zh").is_file(), reason=f"no test set at {BUCC}")
+def test_margins_beat_cosine_on_the_bucc_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sides = {side: f"{BUCC}.{suffix}" for side, suffix in (("src", "zh"), ("tgt", "en"), ("gold", "gold"))}
+    command = ["evaluate", "mining", *(word for side, path in sides.items() for word in (f"--{side}", path))]
+    command += ["--src-lang", "zho", "--tgt-lang", "eng", "--json", "--data-dir", str(tmp_path)]
+    command += ["--encoders-dir", str(default_encoders_dir())]
+    f1 = {}
+    for margin in ("absolute", "distance", "ratio"):
+        assert run([*command, "--margin", margin]) == 0
+        f1[margin] = json.loads(capsys.readouterr().out)["f1"]
+    assert f1["absolute"] > 0.88
+    assert f1["absolute"] < f1["ratio"]
+    assert f1["absolute"] < f1["distance"]
