@@ -7,6 +7,7 @@ import pty
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tests.integration.waiting import wait_until
 from tests.tiny_encoder import build_tiny_encoder
 
 LARGE = 60_000  # sentences: seconds of work
+EMBEDDINGS = 8  # shards of vectors that two such corpora make
 
 
 @pytest.fixture(scope="module")
@@ -122,23 +124,19 @@ def test_a_pipe_that_closes_early_is_no_error(start: Start, sentences: int, read
     assert read.stdout.count("\n") == (reader[0] == "head")
 
 
-@pytest.mark.parametrize(("kind", "artifacts"), [("corpus", 0), ("corpus", 2), ("embeddings", 8)])
-def test_ctrl_c_is_130_and_leaves_nothing_half_done(start: Start, kind: str, artifacts: int) -> None:
-    """While a corpus is read, while sentences are embedded, and while neighbours are searched."""
+@pytest.mark.parametrize(
+    "under_way", [".staging/*/sentences.arrow", "corpus/*/manifest.json", "embeddings/*/manifest.json"]
+)
+def test_ctrl_c_is_130_and_leaves_nothing_half_done(start: Start, under_way: str) -> None:
+    """While a corpus is read, while the next or sentences' vectors are made, and while neighbours are searched."""
     made = start.folder / "data" / "artifacts"
     process = start(LARGE, "-o", "pairs.tsv")
-
-    def under_way() -> bool:
-        if process.poll() is not None:
-            raise AssertionError(process.communicate()[1])
-        published = len(list((made / kind).glob("*/manifest.json")))
-        return (made / ".staging").is_dir() and published >= artifacts
-
-    wait_until(under_way, f"{artifacts} {kind}")
+    wait_until(lambda: any(path.stat().st_size for path in made.glob(under_way)), under_way)
+    if under_way.startswith("embeddings"):
+        wait_until(lambda: len(list(made.glob(under_way))) == EMBEDDINGS, "all is embedded")
+        time.sleep(0.5)  # compiled code is loaded, and meanwhile a Ctrl-C may get lost in it
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert errors.split("\n")[-2:] == ["bitextmine: interrupted", ""]
-    assert "Traceback" not in errors
+    assert (process.returncode, errors.strip()) == (130, "bitextmine: interrupted")
     assert list((made / ".staging").iterdir()) == []
     assert {path.name for path in start.folder.iterdir()} == {"de", "en", "data"}

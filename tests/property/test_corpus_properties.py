@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from bitextmine.artifacts import ArtifactStore
 from bitextmine.corpus import CorpusFile, Limits, ingest, readers
-from bitextmine.corpus.writer import _first_appearances
 from bitextmine.corpus.dedup import SeenSentences, hash_sentences
 from bitextmine.corpus.readers import _LineSplitter
+from bitextmine.corpus.writer import _first_appearances
 from bitextmine.errors import CorpusInputError
 
 LIMITS = Limits(max_chars=12)
