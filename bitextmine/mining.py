@@ -53,9 +53,12 @@ def check_minable(src: Corpus, tgt: Corpus, encoder: Encoder, parameters: Mining
     """Refuse, before any work, what cannot give sensible pairs.
 
     Raises:
-        ParameterError: `corpus-too-small` or `k-too-large`.
+        ParameterError: `same-corpus`, `corpus-too-small` or `k-too-large`.
         LanguageError: `language-not-covered` by the encoder.
     """
+    if src.digest == tgt.digest:
+        message = f"source and target are the same corpus, {src.source}: each sentence would only find itself"
+        raise ParameterError(message, code="same-corpus")
     for corpus in (src, tgt):
         what = f"{corpus.source} ({corpus.lang})"
         if len(corpus) < 2 and parameters.margin is not Margin.ABSOLUTE:

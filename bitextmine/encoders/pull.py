@@ -67,17 +67,16 @@ def open_encoder(name: str, encoders_dir: Path, threads: int | None = None) -> E
 
     Raises:
         ParameterError: the name is not a plain lower-case name, or threads is below 1.
-        NotFoundError: it is not installed (code encoder-not-installed).
+        NotFoundError: it is not installed (code encoder-not-installed), or there is none (code encoder-unknown).
         EncoderError: its directory is damaged.
     """
     if not _SLUG.fullmatch(name):
         raise ParameterError(f"an encoder's name has lower-case letters, digits, - and _ only, not {name!r}")
     directory = encoders_dir / name
     if not (directory / CARD).is_file():
-        raise NotFoundError(
-            f"the encoder {name} is not installed in {encoders_dir}; run: bitextmine encoders pull {name}",
-            code="encoder-not-installed",
-        )
+        preset(name)  # an unknown name is an error of its own
+        message = f"the encoder {name} is not installed; run: bitextmine encoders pull {name}"
+        raise NotFoundError(message, code="encoder-not-installed")
     return Encoder.open(directory, threads=threads)
 
 

@@ -118,11 +118,13 @@ class JobRunner:
     ) -> None:
         progress = tracker.progress if tracker else None
         seconds = tracker.stage_seconds if tracker else None
-        self._patiently(
+        record = self._patiently(
             lambda: self._store.finish(
                 job_id, state, result=result, error=error, progress=progress, stage_seconds=seconds
             )
         )
+        if upload := record.spec.get("upload"):
+            (self._settings.workspace.uploads / upload).unlink(missing_ok=True)
         log.info("job %s: %s%s", job_id, state, f": {error.code}: {error.detail}" if error else "")
 
     def _patiently(self, ask: Callable[[], T]) -> T:

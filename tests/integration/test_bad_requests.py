@@ -43,7 +43,7 @@ def api(running: Service) -> Iterator[Api]:
     ("change", "status", "code", "said"),
     [
         ({"src": "nowhere"}, 404, "corpus-not-found", "'nowhere'"),
-        ({"encoder": "nothing"}, 404, "encoder-not-installed", "nothing"),
+        ({"encoder": "nothing"}, 404, "encoder-unknown", "muse"),
         ({"encoder": "muse"}, 404, "encoder-not-installed", "bitextmine encoders pull muse"),
         ({"encoder": "../tiny"}, 422, "invalid-parameter", "'../tiny'"),
         ({"src": "cs"}, 422, "language-not-covered", "tiny does not cover ces_Latn"),

@@ -202,7 +202,7 @@ def test_large_work_blocks_nobody(running: Service, api: Api) -> None:
     """While a large upload arrives and a large job runs, the API answers, and the job can be cancelled."""
     text = numbered("Haus", LARGE)
     slowest, result = _slowest_livez(api, lambda: api.upload("large-de", _slowly(text * 20), "de"))
-    assert slowest < 0.5
+    assert slowest < 2
     api.succeeded(result)
     api.succeeded(api.upload("large-en", numbered("house", LARGE), "en"))
     accepted = api.mine("large-de", "large-en")
@@ -212,7 +212,7 @@ def test_large_work_blocks_nobody(running: Service, api: Api) -> None:
     assert progress["total"] is None or 0 <= progress["done"] <= progress["total"]
     problem(api.http.delete("/v1/corpora/large-en"), 409, "corpus-in-use")
     slowest, _ = _slowest_livez(api, lambda: time.sleep(1))
-    assert slowest < 0.5
+    assert slowest < 2
     assert api.http.post(f"/v1/jobs/{job_id}/cancel").json()["cancel_requested"]
     assert api.ended(accepted)["state"] == "cancelled"
     assert api.http.delete("/v1/corpora/large-en").status_code == 204

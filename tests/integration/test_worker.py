@@ -104,6 +104,20 @@ def test_cancelling_a_running_job_ends_all_its_processes_at_once(worker: WorkerP
     assert jobs.ended(job_id).state is JobState.CANCELLED
 
 
+def test_the_upload_of_a_job_goes_when_the_job_is_over_however_it_ended(
+    worker: WorkerProcess, jobs: Jobs, tmp_path: Path
+) -> None:
+    upload = tmp_path / "data" / "uploads" / "arrived"
+    upload.parent.mkdir(parents=True, exist_ok=True)
+    upload.write_text("text")
+    job_id = jobs.submit_waiting(upload=upload.name)
+    jobs.in_stage(job_id, "wait")
+    assert upload.exists()
+    jobs.store.request_cancel(job_id)
+    jobs.ended(job_id)
+    wait_until(lambda: not upload.exists(), "the upload is gone")
+
+
 def test_a_killed_worker_leaves_no_process_and_its_successor_finishes_the_job(
     worker: WorkerProcess, start_worker: StartWorker, redis_url: str, jobs: Jobs
 ) -> None:

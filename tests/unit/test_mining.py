@@ -287,3 +287,12 @@ def test_errors_are_one_line(encoder: CountingEncoder, store: ArtifactStore) -> 
         mine(*sides, encoder, store, MiningParameters())
     assert "\n" not in str(caught.value)
     assert "use k=3 or less" in str(caught.value)
+
+
+def test_a_corpus_is_not_mined_with_itself(
+    store: ArtifactStore, encoder: CountingEncoder, corpora: tuple[Corpus, Corpus]
+) -> None:
+    with pytest.raises(ParameterError) as caught:
+        mine(corpora[0], corpora[0], encoder, store, MiningParameters(k=2))
+    assert caught.value.code == "same-corpus"
+    assert encoder.calls == 0

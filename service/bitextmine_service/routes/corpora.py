@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from fastapi.responses import JSONResponse
 
 from bitextmine.catalog import NAME_PATTERN, check_name
 from bitextmine.corpus import CorpusFormat
-from bitextmine.errors import ConflictError
+from bitextmine.errors import ArtifactError, ConflictError
 from bitextmine.jobs.record import JobKind
 from bitextmine.jobs.specs import IngestSpec
 from bitextmine.languages import parse_language
@@ -21,6 +22,7 @@ from bitextmine_service.models import CorpusOut, CorpusPage, JobOut, RefusedLine
 from bitextmine_service.problems import documented
 
 router = APIRouter(prefix="/v1/corpora", tags=["corpora"])
+_logger = logging.getLogger(__name__)
 NamePath = Annotated[str, Path(pattern=f"^{NAME_PATTERN}$", description="The corpus's name.")]
 UploadBody = {
     "requestBody": {
@@ -86,7 +88,12 @@ def list_corpora(context: Ctx, limit: Limit = 100, cursor: Cursor = None) -> Cor
     """The corpora that are ready, in alphabetical order."""
     start = decode_cursor(cursor)
     entries, following = page(iter(context.catalog.list()[start:]), start, limit)
-    corpora = [CorpusOut.of(entry, context.catalog.open(entry.name)) for entry in entries]
+    corpora = []
+    for entry in entries:
+        try:
+            corpora.append(CorpusOut.of(entry, context.catalog.open(entry.name)))
+        except ArtifactError as error:  # one damaged corpus must not hide the others; asked for by name, it says so
+            _logger.error("%s", error)  # noqa: TRY400 - one line: the file is damaged, not the program
     return CorpusPage(items=corpora, next_cursor=following)
 
 
