@@ -5,9 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from hashlib import sha256
-from itertools import accumulate
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,54 +15,19 @@ from bitextmine.corpus import Corpus, Shard
 from bitextmine.encoders import Encoder
 from bitextmine.errors import EncoderError, MismatchError
 from bitextmine.progress import Progress, silent
+from bitextmine.vectors import StoredVectors, unit_rows
 
 KIND = "embeddings"
 VECTORS = "vectors.npy"
 
 
-class Vectors(Protocol):
-    """Rows of vectors that can be read a block at a time."""
+class Embeddings(StoredVectors):
+    """The vectors of a corpus: float16 on disk, a file a shard."""
 
-    @property
-    def dims(self) -> int: ...
-
-    def __len__(self) -> int: ...
-
-    def block(self, start: int, stop: int) -> NDArray[np.float32]:
-        """Rows start to stop as C-contiguous float32 (stop - start, dims), each of unit length (or zero)."""
-
-
-class Embeddings:
-    """The vectors of a corpus as float16 on disk, (rows, dims), memory-mapped shard by shard."""
-
-    def __init__(self, shards: Sequence[Artifact], dims: int) -> None:
-        self._paths = [shard.path / VECTORS for shard in shards]
-        self._ends = list(accumulate(int(shard.summary["rows"]) for shard in shards))
-        self.dims = dims
+    def __init__(self, shards: Sequence[Artifact], rows: int, dims: int, shard_rows: int) -> None:
+        super().__init__([shard.path / VECTORS for shard in shards], rows, dims, shard_rows)
         self.digest = sha256("".join(shard.digest for shard in shards).encode()).hexdigest()[:32]
         self.truncated = sum(int(shard.summary["truncated"]) for shard in shards)
-
-    def __len__(self) -> int:
-        return self._ends[-1] if self._ends else 0
-
-    def block(self, start: int, stop: int) -> NDArray[np.float32]:
-        """See `Vectors.block`; float16's rounding of the length is undone, so products of rows are cosines."""
-        parts = []
-        begin = 0
-        for path, end in zip(self._paths, self._ends, strict=True):
-            if begin < stop and start < end:
-                shard = np.load(path, mmap_mode="r", allow_pickle=False)
-                parts.append(shard[max(start - begin, 0) : stop - begin])
-            begin = end
-        return unit_rows(np.concatenate(parts) if parts else np.empty((0, self.dims), np.float16))
-
-
-def unit_rows(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Rows scaled to unit length, (n, dims) C-contiguous float32; zero rows stay zero."""
-    rows = np.ascontiguousarray(vectors, dtype=np.float32)
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    scaled: NDArray[np.float32] = np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0)
-    return scaled
 
 
 def embed(
@@ -84,7 +47,7 @@ def embed(
             _embed_shard(corpus, shard, encoder, store, key, report)
         shards.append(_checked(store.find(key), shard, key))
         progress(stage, shard.stop, len(corpus))
-    return Embeddings(shards, encoder.dims)
+    return Embeddings(shards, len(corpus), encoder.dims, corpus.shard_rows)
 
 
 def _from(start: int, total: int, stage: str, progress: Progress) -> Callable[[int], None]:

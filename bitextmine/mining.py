@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -17,7 +17,8 @@ from bitextmine.encoders import Encoder
 from bitextmine.errors import ArtifactError, LanguageError, ParameterError
 from bitextmine.margin import Margin, Retrieval, select_pairs
 from bitextmine.progress import Progress, silent
-from bitextmine.search import Neighbors, nearest_neighbors
+from bitextmine.resources import Resources
+from bitextmine.search import ExactOptions, Neighbors, search_exact
 
 MAX_K = 1024
 _LARGEST_BOUND = float(np.finfo(np.float32).max)  # margins are float32
@@ -84,12 +85,14 @@ def mine(
     store: ArtifactStore,
     parameters: MiningParameters,
     *,
+    resources: Resources | None = None,
     progress: Progress = silent,
 ) -> Bitext:
     """Embed both corpora, search both ways, score and choose pairs; whatever exists already is not done again.
 
     Raises:
         ParameterError, LanguageError: see `check_minable`.
+        ParameterError: `memory-too-small`, before the search starts.
         DiskFullError: the disk is full; what was finished before stays.
     """
     check_minable(src, tgt, encoder, parameters)
@@ -99,7 +102,9 @@ def mine(
     with clock.stage("embed-tgt"):
         tgt_vectors = embed(tgt, encoder, store, stage="embed-tgt", progress=progress)
     with clock.stage("search"):
-        neighbors = find_neighbors(src_vectors, tgt_vectors, parameters.k, store, progress=progress)
+        neighbors = find_neighbors(
+            src_vectors, tgt_vectors, parameters.k, store, resources or Resources(), progress=progress
+        )
     key = _bitext_key(src, tgt, encoder, neighbors, parameters)
     if store.find(key) is None:
         with clock.stage("score"), store.publish(key) as staging:
@@ -126,19 +131,29 @@ def mine(
 
 
 def find_neighbors(
-    src: Embeddings, tgt: Embeddings, k: int, store: ArtifactStore, *, progress: Progress = silent
+    src: Embeddings,
+    tgt: Embeddings,
+    k: int,
+    store: ArtifactStore,
+    resources: Resources,
+    *,
+    progress: Progress = silent,
 ) -> Artifact:
-    """The k nearest neighbours both ways, as an artifact."""
+    """The k nearest neighbours both ways, as an artifact.
+
+    Raises:
+        ParameterError: `memory-too-small`.
+    """
     key = ArtifactKey("neighbors", {"k": k, "method": "exact"}, {"src": src.digest, "tgt": tgt.digest})
     if (found := store.find(key)) is not None:
         return found
-    forward = nearest_neighbors(src, tgt, k, stage="search-forward", progress=progress)
-    backward = nearest_neighbors(tgt, src, k, stage="search-backward", progress=progress)
+    options = ExactOptions.within(resources.memory_bytes, len(src), len(tgt), src.dims, k, resources.threads)
+    forward, backward, report = search_exact(src, tgt, k, options=options, progress=progress)
     with store.publish(key) as staging:
         for name, neighbors in ((_FORWARD, forward), (_BACKWARD, backward)):
             write_npy(staging.path / f"{name}.ids.npy", neighbors.ids)
             write_npy(staging.path / f"{name}.sims.npy", neighbors.sims)
-        staging.summary |= {"src_rows": len(src), "tgt_rows": len(tgt)}
+        staging.summary |= {"src_rows": len(src), "tgt_rows": len(tgt), "search": asdict(report)}
     return _found(store, key)
 
 

@@ -18,6 +18,7 @@ from bitextmine.errors import ParameterError
 from bitextmine.languages import parse_language
 from bitextmine.margin import Margin, Retrieval
 from bitextmine.progress import Progress, silent
+from bitextmine.resources import Resources, default_memory, default_threads, parse_memory
 from bitextmine.workspace import DATA_DIR_VARIABLE, ENCODERS_DIR_VARIABLE, Workspace
 
 REFUSALS_SHOWN = 10
@@ -32,7 +33,11 @@ EncodersDir = Annotated[
     typer.Option(envvar=ENCODERS_DIR_VARIABLE, show_default=False, help="Where encoders are kept."),
 ]
 EncoderName = Annotated[str, typer.Option(help="The sentence encoder; see: bitextmine encoders list.")]
-Threads = Annotated[int | None, typer.Option(min=1, show_default="all cores", help="Threads to encode with.")]
+Threads = Annotated[int | None, typer.Option(min=1, show_default="all cores", help="Threads to work with.")]
+Memory = Annotated[
+    str | None,
+    typer.Option(help="Most memory to use, as 8GB.", show_default="0.6 of what is free"),
+]
 SrcLang = Annotated[str, typer.Option(help="Language of the source: de, deu, deu_Latn, zh-Hans ...")]
 TgtLang = Annotated[str, typer.Option(help="Language of the target.")]
 K = Annotated[int, typer.Option(help="Neighbours a side that the margin looks at (WikiMatrix 4, CCMatrix 16).")]
@@ -65,6 +70,10 @@ def writable_workspace(data_dir: Path | None, encoders_dir: Path | None) -> Work
     if not os.access(place.root, os.W_OK | os.X_OK):
         raise ParameterError(f"the data directory {place.root} cannot be used: it is not writable")
     return place
+
+
+def resources(threads: int | None, memory: str | None) -> Resources:
+    return Resources(threads or default_threads(), parse_memory(memory) if memory else default_memory())
 
 
 def say(message: str) -> None:

@@ -42,6 +42,7 @@ def mining(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
     allow_uncovered: console.AllowUncovered = False,
     threads: console.Threads = None,
+    memory: console.Memory = None,
     data_dir: console.DataDir = None,
     encoders_dir: console.EncodersDir = None,
 ) -> None:
@@ -53,6 +54,7 @@ def mining(
     from bitextmine.mining import MiningParameters, mine
 
     started = time.monotonic()
+    limits = console.resources(threads, memory)
     place = console.writable_workspace(data_dir, encoders_dir)
     pairs = read_gold(gold)
     model = open_encoder(encoder, place.encoders, threads=threads)
@@ -62,7 +64,7 @@ def mining(
             console.read_corpus(path, lang, place, _format(path), progress)
             for path, lang in ((src, src_lang), (tgt, tgt_lang))
         ]
-        bitext = mine(corpora[0], corpora[1], model, place.artifacts, parameters, progress=progress)
+        bitext = mine(corpora[0], corpora[1], model, place.artifacts, parameters, resources=limits, progress=progress)
     result = evaluate_bitext(bitext, corpora[0], corpora[1], pairs)
     report = _report(result, bitext, time.monotonic() - started)
     if as_json:

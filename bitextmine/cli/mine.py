@@ -41,6 +41,7 @@ def mine(
     ] = None,
     allow_uncovered: console.AllowUncovered = False,
     threads: console.Threads = None,
+    memory: console.Memory = None,
     data_dir: console.DataDir = None,
     encoders_dir: console.EncodersDir = None,
 ) -> None:
@@ -56,6 +57,7 @@ def mine(
     from bitextmine.mining import mine as mine_corpora
 
     started = time.monotonic()
+    limits = console.resources(threads, memory)
     form = _form_of(output)
     place = console.writable_workspace(data_dir, encoders_dir)
     parameters = MiningParameters(
@@ -72,7 +74,9 @@ def mine(
             console.read_corpus(path, lang, place, input_format, progress)
             for path, lang in ((src, src_lang), (tgt, tgt_lang))
         ]
-        bitext = mine_corpora(corpora[0], corpora[1], model, place.artifacts, parameters, progress=progress)
+        bitext = mine_corpora(
+            corpora[0], corpora[1], model, place.artifacts, parameters, resources=limits, progress=progress
+        )
     if output == STDOUT:
         sys.stdout.writelines(export_lines(bitext, form))
         sys.stdout.flush()  # a reader that has gone must not be found out at exit

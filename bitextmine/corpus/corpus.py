@@ -86,9 +86,9 @@ class Corpus:
         order = np.argsort(rows, kind="stable")
         inverse = np.empty_like(order)
         inverse[order] = np.arange(len(order))
-        numbers, starts = np.unique(rows[order] // self._shard_rows, return_index=True)
+        numbers, starts = np.unique(rows[order] // self.shard_rows, return_index=True)
         parts = [
-            self._reader.get_batch(int(number)).column(column).take(pa.array(rows[part] - number * self._shard_rows))
+            self._reader.get_batch(int(number)).column(column).take(pa.array(rows[part] - number * self.shard_rows))
             for number, part in zip(numbers, np.split(order, starts[1:]), strict=True)
         ]
         return pa.concat_arrays(parts).take(pa.array(inverse))
@@ -113,7 +113,8 @@ class Corpus:
                 yield Refusal(record["line"], Reason(record["reason"]), record["detail"])
 
     @property
-    def _shard_rows(self) -> int:
+    def shard_rows(self) -> int:
+        """Sentences of every shard but the last."""
         return int(self.artifact.parameters["shard_rows"])
 
     @cached_property

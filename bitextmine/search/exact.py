@@ -1,0 +1,239 @@
+"""Exact search in one pass: the similarity matrix is computed once, in 8 bits, for both directions.
+
+Each tile of sums updates the best c candidates of its rows and of its columns (c = k and some to spare). The
+candidates are rescored exactly. A row is certified when its k-th exact cosine lies above the last candidate's
+approximate one by more than the error that the 8 bits make (six standard deviations, measured); the other rows are
+searched again in float32.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitextmine.errors import MismatchError, ParameterError
+from bitextmine.progress import Progress, silent
+from bitextmine.resources import format_bytes
+from bitextmine.search.floats import search_rows
+from bitextmine.search.native import TILE_COLUMNS
+from bitextmine.search.neighbors import MISSING, Neighbors
+from bitextmine.search.quantize import ColumnBlock, Quantizer, RowBlock, column_block, padded, row_block
+from bitextmine.search.rescore import Scorer
+from bitextmine.search.scan import Best, merge, scan
+from bitextmine.vectors import StoredVectors
+
+_MOST_COLUMNS = 1 << 17
+SPARE = 12  # candidates beyond k
+DEVIATIONS = 6.0
+CHECKED_ROWS = 64
+_TOLERANCE = 1e-6  # cosines of float32 sums in different orders
+_CHUNK_BYTES = 512 << 10  # of columns that stay in the L2 cache while all rows pass
+_ERROR_ROWS = 512
+_RESCORED_ROWS = 8_192
+_AGAIN_ROWS = 4_096
+_LIST_BYTES, _FOUND_BYTES = 8, 12  # of a candidate and of a neighbour
+_PROCESS_BYTES = 700 << 20  # the interpreter, blocks being quantised, pages of the vectors while they are rescored
+_LEAST_ROWS = 1 << 16
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ExactOptions:
+    """How the work is cut; none of it changes the result.
+
+    `rows` and `columns` (a multiple of 32) are what is held of the 8-bit matrices at a time. `portable` is for tests:
+    see `scan`.
+    """
+
+    threads: int = 1
+    rows: int = 1 << 20
+    columns: int = _MOST_COLUMNS
+    portable: bool | None = None
+
+    @classmethod
+    def within(cls, memory_bytes: int, n: int, m: int, dims: int, k: int, threads: int) -> ExactOptions:
+        """The largest blocks for which a search of n against m rows stays below so much resident memory.
+
+        Raises:
+            ParameterError: `memory-too-small`: not even small blocks fit.
+        """
+        count = k + SPARE
+        columns = min(padded(max(m, 1), TILE_COLUMNS), _MOST_COLUMNS)
+        lists = (n + m) * (count * _LIST_BYTES + k * _FOUND_BYTES)
+        fixed = _PROCESS_BYTES + lists + columns * (dims + 8)
+        a_row = dims + 8 + threads * (count * _LIST_BYTES + 4)
+        rows = min((memory_bytes - fixed) // a_row, max(n, 1))
+        if rows < min(n, _LEAST_ROWS):
+            needed = format_bytes(fixed + a_row * min(n, _LEAST_ROWS))
+            message = f"{n:,} x {m:,} rows need {needed} of memory at least, not {format_bytes(memory_bytes)}"
+            raise ParameterError(message, code="memory-too-small")
+        return cls(threads, max(int(rows), 1), columns)
+
+
+@dataclass(frozen=True, slots=True)
+class ExactReport:
+    """What the search can say of itself, for each direction."""
+
+    error: float  # standard deviation of the 8-bit cosines
+    recomputed: tuple[int, int]  # rows that were not certified and searched again in float32
+    checked: tuple[int, int]  # rows compared with a float32 search
+    wrong: tuple[int, int]  # those that differ: 0, or there is a defect
+
+
+def search_exact(
+    src: StoredVectors,
+    tgt: StoredVectors,
+    k: int,
+    *,
+    options: ExactOptions = ExactOptions(),
+    progress: Progress = silent,
+) -> tuple[Neighbors, Neighbors, ExactReport]:
+    """The k nearest targets of each source row, and the k nearest sources of each target row.
+
+    Ties are broken by id. Progress counts millions of products.
+
+    Raises:
+        MismatchError: the sides differ in dimensions.
+    """
+    if src.dims != tgt.dims:
+        raise MismatchError(f"vectors of {src.dims} and of {tgt.dims} dimensions cannot be compared")
+    if not len(src) or not len(tgt):
+        return Neighbors.none(len(src), k), Neighbors.none(len(tgt), k), ExactReport(0.0, (0, 0), (0, 0), (0, 0))
+    quantizer = Quantizer.fit(src, tgt)
+    ahead, back = _candidates(src, tgt, k + SPARE, quantizer, options, progress)
+    scorer = Scorer(src, tgt, options.threads)
+    bound = _Bound(quantizer, _error(scorer, quantizer))
+    forward, recomputed_forward = _rescored(scorer, ahead, k, bound, "rescore-forward", progress)
+    backward, recomputed_backward = _rescored(scorer.reversed(), back, k, bound, "rescore-backward", progress)
+    wrong = _wrong(scorer, forward), _wrong(scorer.reversed(), backward)
+    checked = min(CHECKED_ROWS, len(src)), min(CHECKED_ROWS, len(tgt))
+    if any(wrong):
+        _log.error("exact search differs from float32 search in %d and %d of %d and %d rows", *wrong, *checked)
+    report = ExactReport(bound.error, (recomputed_forward, recomputed_backward), checked, wrong)
+    return forward, backward, report
+
+
+def _candidates(
+    src: StoredVectors,
+    tgt: StoredVectors,
+    count: int,
+    quantizer: Quantizer,
+    options: ExactOptions,
+    progress: Progress,
+) -> tuple[Best, Best]:
+    """The best `count` candidates both ways by 8-bit sums."""
+    n, m = len(src), len(tgt)
+    of_rows, of_columns = Best.empty(n, count, n), Best.empty(m, count, padded(m, TILE_COLUMNS) + options.columns)
+    total, done = n * m // 1_000_000, 0
+    for row in range(0, n, options.rows):
+        rows = row_block(quantizer, src, row, min(row + options.rows, n))
+        lists = [Best.empty(rows.rows, count, len(rows.codes)) for _ in range(options.threads)]
+        for column in range(0, m, options.columns):
+            columns = column_block(quantizer, tgt, column, min(column + options.columns, m))
+            part = _slice(of_columns, column, columns)
+            for _ in _scan_all(rows, columns, lists, part, (row, column), options):
+                progress("search", done, total)
+            done += rows.rows * columns.columns // 1_000_000
+            progress("search", done, total)
+        found = merge(lists)
+        of_rows.sums[row : row + rows.rows], of_rows.ids[row : row + rows.rows] = found.sums, found.ids
+    return of_rows, of_columns
+
+
+def _slice(best: Best, start: int, columns: ColumnBlock) -> Best:
+    stop = start + columns.columns
+    return Best(best.sums[start:stop], best.ids[start:stop], best.bounds[start : start + len(columns.starts)])
+
+
+def _scan_all(
+    rows: RowBlock,
+    columns: ColumnBlock,
+    lists: list[Best],
+    of_columns: Best,
+    offsets: tuple[int, int],
+    options: ExactOptions,
+) -> Iterator[None]:
+    """Scan the whole of two blocks: each thread takes the next chunk of columns until there are none."""
+    tiles = len(columns.codes)
+    size = max(_CHUNK_BYTES // columns.codes[0].nbytes, 1)
+    chunks = iter([range(at, min(at + size, tiles)) for at in range(0, tiles, size)])
+    lock = threading.Lock()
+
+    def work(of_rows: Best) -> None:
+        while True:
+            with lock:
+                chunk = next(chunks, None)
+            if chunk is None:
+                return
+            scan(rows, columns, chunk, of_rows, of_columns, offsets, portable=options.portable)
+
+    with ThreadPoolExecutor(len(lists)) as pool:
+        for future in [pool.submit(work, of_rows) for of_rows in lists]:
+            future.result()
+            yield
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """What the exact cosine of a candidate that a list left out can be at most."""
+
+    quantizer: Quantizer
+    error: float
+
+    def above(self, sums: NDArray[np.int32]) -> NDArray[np.float64]:
+        return np.asarray(sums * self.quantizer.unit + self.quantizer.base + DEVIATIONS * self.error, np.float64)
+
+
+def _error(scorer: Scorer, quantizer: Quantizer) -> float:
+    """Standard deviation of 8-bit cosines from exact ones, over the pairs of two runs of rows."""
+    sides = []
+    for seed, vectors in enumerate((scorer.queries, scorer.base)):
+        start = int(np.random.default_rng(seed).integers(0, max(len(vectors) - _ERROR_ROWS, 0) + 1))
+        sides.append((start, *quantizer.quantize(vectors.block(start, start + _ERROR_ROWS))))
+    (row, left, of_rows), (column, right, of_columns) = sides
+    if not len(left) or not len(right):
+        return 0.0
+    sums = left.astype(np.float64) @ right.astype(np.float64).T + of_rows[:, None] + of_columns[None]
+    ids = np.tile(np.arange(column, column + len(right)), (len(left), 1))
+    exact = scorer.cosines(np.arange(row, row + len(left)), ids)
+    return float(np.std(sums * quantizer.unit + quantizer.base - exact))
+
+
+def _rescored(
+    scorer: Scorer, best: Best, k: int, bound: _Bound, stage: str, progress: Progress
+) -> tuple[Neighbors, int]:
+    """The k best by exact cosine, and how many rows had to be searched in float32 for that."""
+    n = len(best.ids)
+    found = Neighbors(np.empty((n, k), np.int64), np.empty((n, k), np.float32))
+    unsure = []
+    for start in range(0, n, _RESCORED_ROWS):
+        rows = np.arange(start, min(start + _RESCORED_ROWS, n))
+        part = scorer.best(rows, best.ids[rows].astype(np.int64), k)
+        found.ids[rows], found.sims[rows] = part.ids, part.sims
+        left_out = best.ids[rows, -1] != MISSING  # else the list holds every row of the other side
+        scorer.release()
+        unsure.append(rows[left_out & ~(part.sims[:, -1] > bound.above(best.sums[rows, -1]))])
+        progress(stage, len(rows) + start, n)
+    again = np.concatenate(unsure) if unsure else np.empty(0, np.int64)
+    for start in range(0, len(again), _AGAIN_ROWS):
+        rows = again[start : start + _AGAIN_ROWS]
+        part = search_rows(scorer, rows, k)
+        found.ids[rows], found.sims[rows] = part.ids, part.sims
+        progress(f"{stage}-again", start + len(rows), len(again))
+    return found, len(again)
+
+
+def _wrong(scorer: Scorer, found: Neighbors) -> int:
+    """How many of some evenly spaced rows differ from a float32 search in their similarities."""
+    if not len(found):
+        return 0
+    rows = np.unique(np.linspace(0, len(found) - 1, CHECKED_ROWS, dtype=np.int64))
+    truth = search_rows(scorer, rows, found.k)
+    with np.errstate(invalid="ignore"):  # -inf less -inf, where there are fewer than k
+        return int((np.abs(truth.sims - found.sims[rows]) > _TOLERANCE).any(axis=1).sum())
