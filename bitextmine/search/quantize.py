@@ -22,6 +22,7 @@ from bitextmine.vectors import Vectors
 _SAMPLE_ROWS = 4096
 _CLIPPED_SHARE = 1e-5  # of the coordinates; they cost accuracy, a wider range would cost more
 _OFFSET = 128  # makes signed bytes unsigned, as one side of vpdpbusd must be
+_PACKED_ROWS = 8192  # whole tiles
 _ALIGNMENT = 64
 _MAX_SUM = float(1 << 30)
 
@@ -77,6 +78,13 @@ class RowBlock:
     starts: NDArray[np.int32]  # (padded rows,)
     rows: int
 
+    @classmethod
+    def of(cls, codes: NDArray[np.int8], of_mean: NDArray[np.int32]) -> RowBlock:
+        """Codes (n, depth x 4) and the mean's part of their sums (n,)."""
+        padding = padded(len(codes), TILE_ROWS) - len(codes)
+        starts = row_sums(codes, of_mean)
+        return cls(np.pad(codes, ((0, padding), (0, 0))), np.pad(starts, (0, padding)), len(codes))
+
 
 @dataclass(frozen=True, slots=True)
 class ColumnBlock:
@@ -95,24 +103,21 @@ def row_block(quantizer: Quantizer, vectors: Vectors, start: int, stop: int, ste
     for at in range(0, count, step):
         rows = slice(at, min(at + step, count))
         codes[rows], of_mean = quantizer.quantize(vectors.block(start + rows.start, start + rows.stop))
-        starts[rows] = of_mean - _OFFSET * codes[rows].sum(axis=1, dtype=np.int32)
+        starts[rows] = row_sums(codes[rows], of_mean)
     return RowBlock(codes, starts, count)
 
 
 def column_block(quantizer: Quantizer, vectors: Vectors, start: int, stop: int, step: int = 8192) -> ColumnBlock:
     """Columns start to stop of the right side, quantised and packed `step` (whole tiles) at a time."""
     count = stop - start
-    depth = padded(vectors.dims, DEPTH) // DEPTH
-    packed = _aligned((padded(count, TILE_COLUMNS) // TILE_COLUMNS, depth, TILE_COLUMNS, DEPTH))
-    packed[-1:] = _OFFSET
-    starts = np.zeros(len(packed) * TILE_COLUMNS, np.int32)
+    tiles = padded(count, TILE_COLUMNS) // TILE_COLUMNS
+    packed = _aligned((tiles, padded(vectors.dims, DEPTH) // DEPTH, TILE_COLUMNS, DEPTH))
+    starts = np.zeros(tiles * TILE_COLUMNS, np.int32)
     for at in range(0, count, step):
         stop_at = min(at + step, count)
         codes, starts[at:stop_at] = quantizer.quantize(vectors.block(start + at, start + stop_at))
-        shifted = np.full((padded(len(codes), TILE_COLUMNS), codes.shape[1]), _OFFSET, np.uint8)
-        shifted[: len(codes)] = codes.view(np.uint8) ^ np.uint8(_OFFSET)  # two's complement plus 128
-        tiles = shifted.reshape(-1, TILE_COLUMNS, depth, DEPTH).transpose(0, 2, 1, 3)
-        packed[at // TILE_COLUMNS : at // TILE_COLUMNS + len(tiles)] = tiles
+        part = pack(codes)
+        packed[at // TILE_COLUMNS : at // TILE_COLUMNS + len(part)] = part
     return ColumnBlock(packed, starts, count)
 
 
@@ -125,6 +130,25 @@ def random_rotation(dims: int, seed: int) -> NDArray[np.float32]:
     signs = rng.choice([-1.0, 1.0], (2, dims))
     rotation: NDArray[np.float32] = ((signs[0, :, None] * cosines) @ (signs[1, :, None] * cosines)).astype(np.float32)
     return rotation
+
+
+def row_sums(codes: NDArray[np.int8], of_mean: NDArray[np.int32]) -> NDArray[np.int32]:
+    """What the sums of rows begin with, since the other side's bytes are 128 too large."""
+    return np.asarray(of_mean - _OFFSET * codes.sum(axis=1, dtype=np.int32), np.int32)
+
+
+def pack(codes: NDArray[np.int8], ids: NDArray[np.int32] | None = None) -> NDArray[np.uint8]:
+    """Rows of codes as packed columns (tiles, depth, 32, 4), in their order or that of `ids` (-1 is padding)."""
+    count = len(codes) if ids is None else len(ids)
+    depth = codes.shape[1] // DEPTH
+    packed = _aligned((padded(count, TILE_COLUMNS) // TILE_COLUMNS, depth, TILE_COLUMNS, DEPTH))
+    for at in range(0, count, _PACKED_ROWS):
+        part = codes[at : at + _PACKED_ROWS] if ids is None else codes[ids[at : at + _PACKED_ROWS]]
+        shifted = np.full((padded(len(part), TILE_COLUMNS), codes.shape[1]), _OFFSET, np.uint8)
+        shifted[: len(part)] = part.view(np.uint8) ^ np.uint8(_OFFSET)  # two's complement plus 128
+        tiles = shifted.reshape(-1, TILE_COLUMNS, depth, DEPTH).transpose(0, 2, 1, 3)
+        packed[at // TILE_COLUMNS : at // TILE_COLUMNS + len(tiles)] = tiles
+    return packed
 
 
 def padded(count: int, multiple: int) -> int:
