@@ -1,8 +1,20 @@
 """Corpora: files of monolingual text become memory-mapped shards of distinct sentences."""
 
-from bitextmine.corpus.build import CorpusFile, format_of, ingest
+from bitextmine.corpus.build import CorpusFile, check_readable, encoding_hint, format_of, ingest
 from bitextmine.corpus.cleaning import CorpusFormat, Reason, Refusal
 from bitextmine.corpus.corpus import Corpus, Shard
 from bitextmine.corpus.readers import Limits
 
-__all__ = ["Corpus", "CorpusFile", "CorpusFormat", "Limits", "Reason", "Refusal", "Shard", "format_of", "ingest"]
+__all__ = [
+    "Corpus",
+    "CorpusFile",
+    "CorpusFormat",
+    "Limits",
+    "Reason",
+    "Refusal",
+    "Shard",
+    "check_readable",
+    "encoding_hint",
+    "format_of",
+    "ingest",
+]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import asdict, dataclass
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from errno import EACCES
 from pathlib import Path
 from stat import S_ISREG
 
 from bitextmine.artifacts import ArtifactKey, ArtifactStore, Staging, file_sha256
-from bitextmine.corpus.cleaning import CorpusFormat, clean_block
+from bitextmine.corpus.cleaning import CorpusFormat, Reason, clean_block
 from bitextmine.corpus.corpus import KIND, Corpus
+from bitextmine.corpus.kinds import refuse_other_kinds
 from bitextmine.corpus.readers import Limits, read_blocks
 from bitextmine.corpus.writer import CorpusWriter
 from bitextmine.errors import CorpusInputError
@@ -17,7 +20,8 @@ from bitextmine.progress import Progress, silent
 
 SHARD_ROWS = 16_384  # a shard of LaBSE vectors is 25 MB; muse embeds one in about ten seconds
 STAGE = "ingest"
-_SUFFIXES = {".jsonl": CorpusFormat.JSONL, ".ndjson": CorpusFormat.JSONL}
+_SUFFIXES = {".jsonl": CorpusFormat.JSONL, ".ndjson": CorpusFormat.JSONL, ".json": CorpusFormat.JSONL}
+_MANY = 0.1  # of a file's lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class CorpusFile:
 
 
 def format_of(path: Path) -> CorpusFormat:
-    """The format that a file's name tells: JSONL for .jsonl and .ndjson (compressed or not), text for all else."""
+    """The format that a file's name tells: JSONL for .jsonl, .ndjson, .json (compressed or not), else text."""
     suffixes = [suffix.lower() for suffix in reversed(path.suffixes)]
     return next((_SUFFIXES[suffix] for suffix in suffixes if suffix in _SUFFIXES), CorpusFormat.TEXT)
 
@@ -62,7 +66,7 @@ def ingest(
 
     Raises:
         CorpusInputError: the file as a whole is unusable: `file-not-found`, `empty-corpus`, `truncated-input`,
-            `corrupt-input`, `input-too-large`, `decompression-bomb`.
+            `corrupt-input`, `input-too-large`, `decompression-bomb`, `unsupported-input`, `input-changed`.
         DiskFullError: nothing was published.
     """
     limits = limits or Limits()
@@ -77,7 +81,7 @@ def ingest(
     key = ArtifactKey(KIND, parameters, {"content": content})
     if (artifact := store.find(key)) is None:
         with store.publish(key) as staging:
-            _write(file, staging, limits, shard_rows, progress)
+            _write(replace(file, sha256=content), staging, limits, shard_rows, progress)
         artifact = store.find(key)
     if artifact is None:
         raise CorpusInputError(f"the corpus of {file.label} vanished while it was published")
@@ -85,16 +89,23 @@ def ingest(
 
 
 def _content_sha256(file: CorpusFile) -> str:
-    _size(file)
+    check_readable(file)
     try:
         return file_sha256(file.path)
     except OSError as error:
         raise CorpusInputError(f"cannot read {file.label}: {error.strerror}", code="file-not-found") from error
 
 
-def _size(file: CorpusFile) -> int:
+def check_readable(file: CorpusFile) -> int:
+    """The size of the file in bytes, which is there and can be read.
+
+    Raises:
+        CorpusInputError: `file-not-found`.
+    """
     try:
         status = file.path.stat()
+        if not os.access(file.path, os.R_OK):
+            raise PermissionError(EACCES, os.strerror(EACCES))
     except OSError as error:
         raise CorpusInputError(f"cannot read {file.label}: {error.strerror}", code="file-not-found") from error
     if not S_ISREG(status.st_mode):
@@ -104,15 +115,16 @@ def _size(file: CorpusFile) -> int:
 
 
 def _write(file: CorpusFile, staging: Staging, limits: Limits, shard_rows: int, progress: Progress) -> None:
-    size = _size(file)
-    lines = 0
+    size = check_readable(file)
+    lines, looked_at = 0, False
     with CorpusWriter(staging.path, shard_rows) as writer:
-        for raw in read_blocks(file.path, limits, name=file.label):
+        for raw in read_blocks(file.path, limits, name=file.label, sha256=file.sha256):
+            looked_at = looked_at or refuse_other_kinds(raw, file.format, file.label)
             writer.add(clean_block(raw, file.format, limits.max_chars))
             lines += len(raw.lines)
             progress(STAGE, raw.consumed, size)
     if not writer.sentences:
-        raise CorpusInputError(_why_empty(file.label, lines, writer.refused), code="empty-corpus")
+        raise CorpusInputError(_why_empty(file.label, lines, writer), code="empty-corpus")
     progress(STAGE, size, size)
     staging.summary |= {
         "lines": lines,
@@ -123,8 +135,17 @@ def _write(file: CorpusFile, staging: Staging, limits: Limits, shard_rows: int, 
     }
 
 
-def _why_empty(name: str, lines: int, refused: Counter[str]) -> str:
+def _why_empty(name: str, lines: int, writer: CorpusWriter) -> str:
     if not lines:
         return f"{name} is empty"
-    reasons = ", ".join(f"{count:,} {reason}" for reason, count in refused.most_common())
-    return f"{name} holds no usable sentence: {lines:,} lines, all refused ({reasons})"
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in writer.refused.most_common())
+    first = f"; line {writer.first.line}: {writer.first.detail}" if writer.first else ""
+    hint = encoding_hint(writer.refused, lines)
+    return f"{name} holds no usable sentence: {lines:,} lines, all refused ({reasons}){first}{hint and f'; {hint}'}"
+
+
+def encoding_hint(refused: Mapping[str, int], lines: int) -> str:
+    """What to do where much of a file is not UTF-8; empty where not."""
+    if refused.get(Reason.NOT_UTF8, 0) <= _MANY * lines:
+        return ""
+    return "is it Latin-1? convert it: iconv -f LATIN1 -t UTF-8 FILE > NEW"

@@ -15,7 +15,10 @@ from bitextmine.corpus.readers import RawBlock
 # a line-oriented file or cannot be written as UTF-8.
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _FORBIDDEN_IN_BLOCK = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
+_TAB = "U+0009"
+_TABLE_SHARE = 0.9  # of the lines that are not empty have a tab: columns, not a stray character
+TAB_HINT = " (a tab, as in nearly every line: if these are lines of id, tab, sentence, say --format id-tsv)"
 
 
 class CorpusFormat(StrEnum):
@@ -63,6 +66,10 @@ class _RefusedLineError(Exception):
         self.reason = reason
         self.detail = detail
 
+    @property
+    def is_tab(self) -> bool:
+        return self.reason is Reason.CONTROL_CHARACTER and _TAB in self.detail
+
 
 def clean_block(block: RawBlock, form: CorpusFormat, max_chars: int) -> SentenceBlock:
     """Decode, normalise (NFC), strip and check each line of a block; what fails is refused, the rest goes on."""
@@ -71,11 +78,12 @@ def clean_block(block: RawBlock, form: CorpusFormat, max_chars: int) -> Sentence
         lines = list(range(block.first, block.first + count))
         return SentenceBlock(texts, lines, [None] * count, [None] * count)
     cleaned = SentenceBlock()
+    hint = TAB_HINT if form is CorpusFormat.TEXT and _is_table(block) else ""
     for number, raw in _numbered(block):
         try:
             text, identifier, document = _parse(raw, form, max_chars)
         except _RefusedLineError as refusal:
-            cleaned.refused.append(Refusal(number, refusal.reason, refusal.detail))
+            cleaned.refused.append(Refusal(number, refusal.reason, refusal.detail + hint * refusal.is_tab))
             continue
         cleaned.texts.append(text)
         cleaned.lines.append(number)
@@ -87,7 +95,7 @@ def clean_block(block: RawBlock, form: CorpusFormat, max_chars: int) -> Sentence
 def _numbered(block: RawBlock) -> Iterator[tuple[int, bytes | None]]:
     for offset, raw in enumerate(block.lines):
         if raw is not None and block.first + offset == 1:
-            yield 1, raw.removeprefix(_BOM)
+            yield 1, raw.removeprefix(BOM)
         else:
             yield block.first + offset, raw
 
@@ -109,6 +117,12 @@ def _clean_whole(block: RawBlock, max_chars: int) -> list[str] | None:
     if "" in texts or max(map(len, texts)) > max_chars:
         return None
     return texts
+
+
+def _is_table(block: RawBlock) -> bool:
+    lines = [line for raw in block.lines if raw and (line := raw.strip())]
+    rows = sum(b"\t" in line for line in lines)
+    return rows > max(1, _TABLE_SHARE * len(lines))
 
 
 def _parse(raw: bytes | None, form: CorpusFormat, max_chars: int) -> tuple[str, str | None, str | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import lzma
 import zlib
@@ -69,16 +70,18 @@ class RawBlock:
     consumed: int
 
 
-def read_blocks(path: Path, limits: Limits, *, name: str | None = None) -> Iterator[RawBlock]:
+def read_blocks(path: Path, limits: Limits, *, name: str | None = None, sha256: str = "") -> Iterator[RawBlock]:
     """The lines of a plain, gzip, xz or zstd file, about a megabyte at a time. Compression is told by content.
 
     Args:
         name: what errors call the file; its own name when not given.
+        sha256: what the file's bytes, hashed as they are read, must amount to in the end; not looked at when empty.
     Raises:
-        CorpusInputError: `file-not-found`, `truncated-input`, `corrupt-input` or `input-too-large`.
+        CorpusInputError: `file-not-found`, `unsupported-input`, `truncated-input`, `corrupt-input`, `input-too-large`,
+            `decompression-bomb` or, after the last line, `input-changed`.
     """
     name = name or path.name
-    with _opened(path, name) as (raw, stream), _errors_named(name):
+    with _opened(path, name) as (raw, stream, hashed), _errors_named(name):
         first, pieces = 1, _LineSplitter(limits.max_line_bytes)
         expanded = 0
         while chunk := stream.read(BLOCK_BYTES):
@@ -89,6 +92,39 @@ def read_blocks(path: Path, limits: Limits, *, name: str | None = None) -> Itera
                 first += len(lines)
         if lines := pieces.finish():
             yield RawBlock(first, lines, raw.tell())
+        while raw.read(BLOCK_BYTES):  # what follows the last compressed stream
+            pass
+        if sha256 and hashed.sha256 != sha256:
+            message = f"{name} was changed while it was read; run this again when nothing writes to it"
+            raise CorpusInputError(message, code="input-changed")
+
+
+class _HashedFile(io.RawIOBase):
+    """A file that remembers the digest of what was read from it, which is read from its beginning on only."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._raw = path.open("rb", buffering=0)
+        self._hash = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = self._raw.readinto(buffer)
+        self._hash.update(memoryview(buffer)[:count])
+        return count
+
+    def tell(self) -> int:
+        return self._raw.tell()
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
 
 
 class _LineSplitter:
@@ -166,17 +202,17 @@ class _XzStreams(io.RawIOBase):
 
 
 @contextmanager
-def _opened(path: Path, name: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+def _opened(path: Path, name: str) -> Iterator[tuple[IO[bytes], IO[bytes], _HashedFile]]:
+    """The file's bytes, what they decompress to, and the file itself."""
     try:
-        raw = path.open("rb")
+        hashed = _HashedFile(path)
     except OSError as error:
         raise CorpusInputError(f"cannot read {name}: {error.strerror}", code="file-not-found") from error
-    with raw:
+    with io.BufferedReader(hashed, _COMPRESSED_BYTES) as raw:
         try:
-            start = raw.read(8)
+            start = raw.peek(8)
         except OSError as error:
             raise CorpusInputError(f"cannot read {name}: {error.strerror}", code="file-not-found") from error
-        raw.seek(0)
         for magic, what in _UNSUPPORTED.items():
             if start.startswith(magic):
                 message = f"{name} is {what}; give UTF-8 text or JSONL, plain or as .gz, .xz or .zst"
@@ -184,9 +220,9 @@ def _opened(path: Path, name: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
         for magic, decompressed in _MAGIC:
             if start.startswith(magic):
                 with decompressed(raw) as stream:
-                    yield raw, stream
+                    yield raw, stream, hashed
                 return
-        yield raw, raw
+        yield raw, raw, hashed
 
 
 @contextmanager

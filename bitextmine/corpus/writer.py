@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from bitextmine.corpus.cleaning import Refusal, SentenceBlock
+from bitextmine.corpus.cleaning import Reason, Refusal, SentenceBlock
 from bitextmine.corpus.corpus import COPIES, COPY_SCHEMA, REFUSED, SENTENCE_SCHEMA, SENTENCES
 from bitextmine.corpus.dedup import SeenSentences, hash_sentences
 
@@ -39,6 +39,7 @@ class CorpusWriter:
     def __init__(self, directory: Path, shard_rows: int) -> None:
         self.duplicates = 0
         self.refused: Counter[str] = Counter()
+        self.first: Refusal | None = None  # that says more than "no text"
         self.shard_digests: list[str] = []
         self._directory, self._shard_rows = directory, shard_rows
         self._seen = SeenSentences()
@@ -115,6 +116,8 @@ class CorpusWriter:
     def _refuse(self, refusals: list[Refusal]) -> None:
         for refusal in refusals:
             self.refused[refusal.reason.value] += 1
+            if self.first is None and refusal.reason is not Reason.EMPTY:
+                self.first = refusal
             if self.refused.total() > REFUSALS_KEPT:
                 continue
             record = {"line": refusal.line, "reason": refusal.reason.value, "detail": refusal.detail}

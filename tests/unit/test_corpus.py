@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from backports import zstd
 
-from bitextmine.artifacts import ArtifactStore
+from bitextmine.artifacts import ArtifactStore, file_sha256
 from bitextmine.corpus import Corpus, CorpusFile, CorpusFormat, Limits, Reason, format_of, ingest, readers
 from bitextmine.errors import ArtifactError, CorpusInputError
 
@@ -103,7 +103,7 @@ def test_changed_content_at_the_same_path_is_another_corpus(make: Make) -> None:
 
 def test_language_format_name_limits_and_shard_size_each_make_another_corpus(store: ArtifactStore, tmp_path) -> None:
     path = tmp_path / "c"
-    path.write_text('{"text": "a"}\n')
+    path.write_text('text\n{"text": "a"}\n')
     file = CorpusFile(path, "eng_Latn")
     changed = [{"lang": "deu_Latn"}, {"format": CorpusFormat.JSONL}, {"source": "d"}]
     corpora = [ingest(replace(file, **change), store) for change in changed]
@@ -118,7 +118,7 @@ def test_language_format_name_limits_and_shard_size_each_make_another_corpus(sto
 def test_an_upload_is_known_by_its_sha256_without_being_read(store: ArtifactStore, tmp_path: Path) -> None:
     path = tmp_path / "upload-17"
     path.write_text("a\n")
-    known = CorpusFile(path, "eng_Latn", source="news.txt", sha256="ab" * 32)
+    known = CorpusFile(path, "eng_Latn", source="news.txt", sha256=file_sha256(path))
     corpus = ingest(known, store)
     assert corpus.source == "news.txt"
     path.unlink()
@@ -269,6 +269,7 @@ def test_a_file_name_that_is_not_utf8_is_shown_with_escapes(tmp_path: Path, stor
         ("a.JSONL", "jsonl"),
         ("a.ndjson.zst", "jsonl"),
         ("a.jsonl.gz", "jsonl"),
+        ("a.json", "jsonl"),
         ("jsonl", "text"),
         ("a.tsv", "text"),
     ],
