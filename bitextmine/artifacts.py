@@ -6,15 +6,13 @@ beside the artifact's files, and `<root>/.staging/` for what is being written.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
-import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,6 +23,9 @@ from typing import Any
 from uuid import uuid4
 
 from bitextmine.errors import ArtifactError, disk_full_named
+from bitextmine.files import file_sha256, fsync, locked, write_atomically
+
+__all__ = ["MANIFEST", "Artifact", "ArtifactKey", "ArtifactStore", "Staging", "file_sha256", "write_atomically"]
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
@@ -96,10 +97,14 @@ class Staging:
 
 
 class ArtifactStore:
-    """The artifacts under one root directory. Safe for many processes: whoever publishes first wins."""
+    """The artifacts under one root directory. Safe for many processes: whoever publishes first wins.
 
-    def __init__(self, root: Path) -> None:
+    `on_published` is called after each artifact that this object published.
+    """
+
+    def __init__(self, root: Path, on_published: Callable[[], None] = lambda: None) -> None:
         self.root = root
+        self._on_published = on_published
 
     def path(self, kind: str, digest: str) -> Path:
         return self.root / kind / digest
@@ -112,29 +117,34 @@ class ArtifactStore:
         """
         return self.open(key.kind, key.digest)
 
-    def open(self, kind: str, digest: str) -> Artifact | None:
+    def open(self, kind: str, digest: str, *, repair: str = "") -> Artifact | None:
+        """As `find`; `repair` is what an error advises where deleting the directory would not do."""
         path = self.path(kind, digest)
         try:
             manifest = json.loads((path / MANIFEST).read_bytes())
+            damage = _damage(path, manifest)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except ValueError as error:
-            raise ArtifactError(f"{path / MANIFEST} is not JSON: {error}; delete {path} to make it again") from error
-        if not _is_manifest(manifest, digest):
-            raise ArtifactError(f"{path / MANIFEST} is not the manifest of {digest}; delete {path} to make it again")
-        for name, record in manifest["files"].items():
-            file = path / name
-            if not file.is_file() or file.stat().st_size != record["size"]:
-                raise ArtifactError(f"{file} is missing or was truncated; delete {path} to make it again")
+        except (OSError, ValueError) as error:
+            damage = f"{path / MANIFEST} cannot be read: {error}"
+        if damage:
+            raise ArtifactError(f"{damage}; {repair or f'delete {path} to make it again'}")
         return Artifact(path, manifest)
+
+    def published(self, kind: str) -> list[tuple[int, str]]:
+        """The time (nanoseconds since 1970) and digest of every artifact of a kind, oldest first; opens none."""
+        found = []
+        for directory in _entries(self.root / kind):
+            with suppress(OSError):
+                found.append(((directory / MANIFEST).stat().st_mtime_ns, directory.name))
+        return sorted(found)
 
     def list(self, kind: str) -> list[Artifact]:
         """The artifacts of a kind, oldest first. Damaged ones are left out, with a warning in the log."""
-        folder = self.root / kind
         found = []
-        for name in sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []:
+        for directory in _entries(self.root / kind):
             try:
-                artifact = self.open(kind, name)
+                artifact = self.open(kind, directory.name)
             except ArtifactError as error:
                 _logger.warning("%s", error)
             else:
@@ -154,6 +164,7 @@ class ArtifactStore:
             directory.chmod(self.root.stat().st_mode & 0o777)  # as readable as the rest, for other users too
             _write_manifest(directory, key, staging.summary)
             _publish_directory(directory, self.path(key.kind, key.digest))
+            self._on_published()
 
     def delete(self, kind: str, digest: str) -> None:
         """Remove an artifact; a reader that has its files open keeps them."""
@@ -163,16 +174,19 @@ class ArtifactStore:
             self.path(kind, digest).rename(doomed)
             shutil.rmtree(doomed, ignore_errors=True)
 
-    def sweep(self) -> int:
-        """Remove what writers that died left in staging; return how many directories went."""
+    def sweep(self, complain: Callable[[OSError], None] = lambda error: _logger.warning("%s", error)) -> int:
+        """Remove what writers that died left in staging; return how many directories went. `complain` of the rest."""
         removed = 0
-        staging = self.root / _STAGING
-        for directory in staging.iterdir() if staging.is_dir() else ():
-            with suppress(FileNotFoundError, NotADirectoryError, BlockingIOError):
+        for directory in _entries(self.root / _STAGING):
+            try:
                 if time.time() - directory.stat().st_mtime > _STALE_SECONDS:
-                    with _locked(directory):
+                    with locked(directory):
                         shutil.rmtree(directory)
                     removed += 1
+            except (FileNotFoundError, NotADirectoryError, BlockingIOError):
+                continue  # gone meanwhile, no directory, or its writer lives
+            except OSError as error:
+                complain(error)
         return removed
 
     @contextmanager
@@ -180,51 +194,10 @@ class ArtifactStore:
         (self.root / _STAGING).mkdir(parents=True, exist_ok=True)
         directory = Path(tempfile.mkdtemp(dir=self.root / _STAGING))
         try:
-            with _locked(directory):
+            with locked(directory):
                 yield directory
         finally:
             shutil.rmtree(directory, ignore_errors=True)
-
-
-def file_sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def write_atomically(path: Path, content: bytes, *, replace: bool = True) -> None:
-    """Write a small file as a whole: temporary file beside it, fsync, rename.
-
-    Raises:
-        DiskFullError: the disk is full; the old file is untouched.
-        FileExistsError: there is one, and it is not to be replaced.
-    """
-    with disk_full_named(str(path)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            Path(name).chmod(path.parent.stat().st_mode & 0o666)
-            if replace:
-                Path(name).replace(path)
-            else:
-                path.hardlink_to(name)
-        finally:
-            Path(name).unlink(missing_ok=True)
-        _fsync(path.parent)
-
-
-@contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """Hold the directory's advisory lock: the kernel drops it with the process, however that ends."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _write_manifest(directory: Path, key: ArtifactKey, summary: Mapping[str, Any]) -> None:
@@ -245,7 +218,21 @@ def _write_manifest(directory: Path, key: ArtifactKey, summary: Mapping[str, Any
     }
     (directory / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     for file in (*files, directory / MANIFEST, directory):
-        _fsync(file)
+        fsync(file)
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _damage(path: Path, manifest: Any) -> str | None:
+    """What is wrong with an artifact, as far as a look at its directory tells."""
+    if not _is_manifest(manifest, path.name):
+        return f"{path / MANIFEST} is not the manifest of {path.name}"
+    for file, record in ((path / name, record) for name, record in manifest["files"].items()):
+        if not file.is_file() or file.stat().st_size != record["size"]:
+            return f"{file} is missing or was truncated"
+    return None
 
 
 def _is_manifest(manifest: Any, digest: str) -> bool:
@@ -271,15 +258,7 @@ def _publish_directory(directory: Path, target: Path) -> None:
             raise
         shutil.rmtree(target)  # what has lost its manifest is no artifact
         directory.rename(target)
-    _fsync(target.parent)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    fsync(target.parent)
 
 
 @cache

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import re
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -15,6 +17,7 @@ from bitextmine.errors import ArtifactError, ConflictError, NotFoundError, Param
 
 NAME_PATTERN = r"[a-z0-9][a-z0-9._-]{0,63}"
 _NAME = re.compile(NAME_PATTERN)
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,11 @@ class CatalogEntry:
     lang: str
     digest: str  # of the corpus artifact
     created: str  # ISO 8601, UTC
+
+    @property
+    def repair(self) -> str:
+        """What to do when its artifact is lost or damaged."""
+        return _repair(self.name)
 
 
 def check_name(name: str) -> str:
@@ -49,6 +57,7 @@ class Catalog:
         Raises:
             ParameterError: `invalid-name`.
             ConflictError: `corpus-exists`: the name stands for another corpus.
+            ArtifactError: the name is there, and what it stands for cannot be read.
         """
         if (known := self._read(check_name(name))) is not None:
             if known.digest != corpus.digest:
@@ -62,10 +71,19 @@ class Catalog:
             return self.add(name, corpus)  # another took the name meanwhile
         return entry
 
+    def has(self, name: str) -> bool:
+        """Whether the name is taken, were it by a corpus that is lost or damaged.
+
+        Raises:
+            ParameterError: `invalid-name`.
+        """
+        return os.path.lexists(self._path(check_name(name)))
+
     def get(self, name: str) -> CatalogEntry:
         """
         Raises:
             NotFoundError: `corpus-not-found`.
+            ArtifactError: the name is there, and what it stands for cannot be read.
         """
         if (entry := self._read(check_name(name))) is None:
             raise NotFoundError(f"there is no corpus {name!r}", code="corpus-not-found")
@@ -75,38 +93,63 @@ class Catalog:
         """
         Raises:
             NotFoundError: `corpus-not-found`.
-            ArtifactError: the name is there but its artifact is not.
+            ArtifactError: the name is there, but its artifact is lost or damaged.
         """
-        entry = self.get(name)
-        artifact = self._store.open("corpus", entry.digest)
+        return self.corpus(self.get(name))
+
+    def corpus(self, entry: CatalogEntry) -> Corpus:
+        """
+        Raises:
+            ArtifactError: it is lost or damaged.
+        """
+        artifact = self._store.open("corpus", entry.digest, repair=entry.repair)
         if artifact is None:
-            raise ArtifactError(f"corpus {name!r} has lost its artifact {entry.digest}; delete and upload it again")
+            raise ArtifactError(f"corpus {entry.name!r} has lost its artifact {entry.digest}; {entry.repair}")
         return Corpus(artifact)
 
     def list(self) -> list[CatalogEntry]:
-        """All names, in alphabetical order."""
-        names = sorted(path.stem for path in self._directory.glob("*.json"))
-        return [entry for name in names if (entry := self._read(name)) is not None]
+        """All names, in alphabetical order. Those that cannot be read are left out, with a warning in the log."""
+        found = []
+        for name in sorted(path.stem for path in self._directory.glob("*.json")):
+            try:
+                entry = self._read(name)
+            except ArtifactError as error:
+                _logger.warning("%s", error)
+            else:
+                found += [entry] if entry else []
+        return found
 
     def delete(self, name: str) -> None:
         """Forget a name; the corpus and its embeddings go too, unless another name stands for sentences they share.
 
-        Bitexts mined from it stay: they hold their sentences themselves.
+        Works on names and corpora that are damaged. Bitexts mined from the corpus stay: they hold their sentences
+        themselves.
 
         Raises:
             NotFoundError: `corpus-not-found`.
         """
-        entry = self.get(name)
-        others = {other.digest for other in self.list() if other.name != name}
+        try:
+            entry = self.get(name)
+        except ArtifactError:
+            entry = None
         self._path(name).unlink(missing_ok=True)
-        if entry.digest in others:
+        if entry is not None:
+            self.delete_unnamed(entry.digest)
+
+    def delete_unnamed(self, digest: str) -> None:
+        """Delete a corpus and its embeddings, unless a name stands for sentences they share.
+
+        A damaged corpus goes whatever its names: it is of no use to them and in the way of making it again.
+        """
+        named = {entry.digest for entry in self.list()}
+        shards = self._shards(digest)
+        if shards and digest in named:
             return
-        unshared = self._shards(entry.digest).difference(*map(self._shards, others))
-        self._store.delete("corpus", entry.digest)
-        delete_embeddings(self._store, unshared)
+        self._store.delete("corpus", digest)
+        delete_embeddings(self._store, shards.difference(*map(self._shards, named)))
 
     def _shards(self, digest: str) -> set[str]:
-        """Digests of a corpus's shards: none where it is lost or damaged, so that deleting always works."""
+        """Digests of a corpus's shards (it has one at least): none where it is lost or damaged."""
         try:
             artifact = self._store.open("corpus", digest)
         except ArtifactError:
@@ -118,9 +161,20 @@ class Catalog:
 
     def _read(self, name: str) -> CatalogEntry | None:
         try:
-            return CatalogEntry(**json.loads(self._path(name).read_bytes()))
+            entry = CatalogEntry(**json.loads(self._path(name).read_bytes()))
+            _check_entry(entry, name)
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError) as error:
-            message = f"{self._path(name)} is damaged; delete it and upload the corpus again"
-            raise ArtifactError(message) from error
+        except (OSError, ValueError, TypeError) as error:
+            raise ArtifactError(f"{self._path(name)} is damaged: {error}; {_repair(name)}") from error
+        return entry
+
+
+def _check_entry(entry: CatalogEntry, name: str) -> None:
+    if entry.name != name or not all(isinstance(value, str) for value in asdict(entry).values()):
+        raise ValueError(f"it is not the record of {name!r}")
+    datetime.fromisoformat(entry.created)
+
+
+def _repair(name: str) -> str:
+    return f"delete corpus {name!r} over the API and upload it again"

@@ -159,10 +159,14 @@ def test_sweep_never_touches_a_live_writer(store: ArtifactStore) -> None:
 
 def test_sweep_bears_strange_files_and_a_store_without_staging(store: ArtifactStore) -> None:
     assert store.sweep() == 0
-    (store.root / ".staging").mkdir(parents=True)
-    (store.root / ".staging" / "stray").write_text("not a directory")
+    staging = store.root / ".staging"
+    (staging / "zeta").mkdir(parents=True)
+    (staging / "stray").write_text("not a directory")
     age_staging(store)
-    assert store.sweep() == 0
+    (staging / "loop").symlink_to("loop")
+    told: list[OSError] = []
+    assert store.sweep(told.append) == 1, "what comes after it goes all the same"
+    assert ["loop" in str(error) for error in told] == [True]
 
 
 # --- damage
@@ -205,6 +209,17 @@ def test_verify_notices_a_flipped_bit(store: ArtifactStore) -> None:
         artifact.verify()
 
 
+def test_what_cannot_be_read_is_an_artifact_error_that_advises_what_its_kind_needs(store: ArtifactStore) -> None:
+    artifact = publish(store)
+    (artifact.path / MANIFEST).unlink()
+    (artifact.path / MANIFEST).mkdir()
+    with pytest.raises(ArtifactError, match=f"{MANIFEST} cannot be read: .*; upload it again$"):
+        store.open("thing", artifact.digest, repair="upload it again")
+    with pytest.raises(ArtifactError, match=f"; delete {artifact.path} to make it again$"):
+        store.open("thing", artifact.digest)
+    assert store.list("thing") == []
+
+
 def test_a_file_in_the_place_of_an_artifact_is_none(store: ArtifactStore) -> None:
     (store.root / "thing").mkdir(parents=True)
     (store.root / "thing" / ".DS_Store").write_bytes(b"")
@@ -221,6 +236,27 @@ def test_list_gives_one_kind_oldest_first(store: ArtifactStore) -> None:
     publish(store, ArtifactKey("other", {}, {}))
     assert [artifact.digest for artifact in store.list("thing")] == [key.digest for key in keys]
     assert store.list("nothing") == []
+
+
+def test_what_was_published_is_told_without_opening_it(store: ArtifactStore) -> None:
+    digests = []
+    for k in range(3):
+        artifact = publish(store, ArtifactKey("thing", {"k": k}, {}))
+        (artifact.path / MANIFEST).write_bytes(b"damaged")
+        os.utime(artifact.path / MANIFEST, ns=(k, k))
+        digests.append((k, artifact.digest))
+    (store.root / "thing" / "stray").mkdir()
+    assert store.published("thing") == digests
+    assert store.published("nothing") == []
+
+
+def test_the_publisher_is_told_of_each_artifact_once_it_is_there(tmp_path: Path) -> None:
+    found: list[bool] = []
+    store = ArtifactStore(tmp_path, lambda: found.append(store.find(KEY) is not None))
+    publish(store)
+    with suppress(ValueError), store.publish(KEY):
+        raise ValueError
+    assert found == [True]
 
 
 def test_a_deleted_artifact_is_gone_but_open_files_can_still_be_read(store: ArtifactStore) -> None:

@@ -192,14 +192,52 @@ def test_a_damaged_corpus_does_not_stand_in_the_way_of_deleting_another(catalog,
     assert embedded(store) == digests(damaged)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "[1]", "null", "{}", '{"name": "letters", "what": 1}'])
-def test_a_damaged_name_file_is_an_artifact_error(catalog: Catalog, make: Make, tmp_path: Path, content: str) -> None:
+DAMAGED_NAMES = [
+    *("", "{", "[]", "[1]", "null", "{}", '{"name": "letters", "what": 1}', "\x00"),
+    '{"name": "others", "lang": "eng_Latn", "digest": "00", "created": "2026-01-01"}',
+    '{"name": "letters", "lang": null, "digest": "00", "created": "2026-01-01"}',
+    '{"name": "letters", "lang": "eng_Latn", "digest": "00", "created": "long ago"}',
+]
+
+
+@pytest.mark.parametrize("content", DAMAGED_NAMES)
+def test_a_damaged_name_says_so_hides_no_other_and_can_be_deleted(catalog, make, tmp_path, caplog, content) -> None:
     corpus = make("ab")
-    (tmp_path / "corpora").mkdir()
+    catalog.add("sound", corpus)
     (tmp_path / "corpora" / "letters.json").write_text(content)
-    for use in (lambda: catalog.get("letters"), lambda: catalog.add("letters", corpus), catalog.list):
-        with pytest.raises(ArtifactError, match=r"letters\.json is damaged"):
+    for use in (lambda: catalog.get("letters"), lambda: catalog.add("letters", corpus)):
+        with pytest.raises(ArtifactError, match=r"letters\.json is damaged: .*; delete corpus 'letters' over the API"):
             use()
+    assert catalog.has("letters")
+    assert [entry.name for entry in catalog.list()] == ["sound"]
+    assert "letters.json is damaged" in caplog.text
+    catalog.delete("letters")
+    assert not catalog.has("letters")
+    catalog.add("letters", corpus)
+    assert [entry.name for entry in catalog.list()] == ["letters", "sound"]
+
+
+def test_a_damaged_corpus_goes_with_the_first_of_its_names_so_that_it_can_be_made_again(catalog, make, store) -> None:
+    corpus = make("ab")
+    for name in ("one", "two"):
+        catalog.add(name, corpus)
+    os.truncate(corpus.artifact.path / "sentences.arrow", 10)
+    with pytest.raises(ArtifactError, match="truncated; delete corpus 'one' over the API and upload it again"):
+        catalog.open("one")
+    catalog.delete("one")
+    catalog.add("one", make("ab"))
+    assert catalog.open("one").digest == catalog.open("two").digest == corpus.digest
+
+
+def test_a_corpus_that_found_no_name_is_deleted_unless_another_name_stands_for_it(catalog, make, store) -> None:
+    corpus = make("ab")
+    catalog.add("letters", corpus)
+    catalog.delete_unnamed(corpus.digest)
+    assert catalog.open("letters").digest == corpus.digest
+    nameless = make("xy")
+    catalog.delete_unnamed(nameless.digest)
+    assert [artifact.digest for artifact in store.list("corpus")] == [corpus.digest]
+    assert embedded(store) == digests(corpus)
 
 
 def test_of_two_that_take_a_name_at_once_the_first_keeps_it(tmp_path: Path) -> None:
