@@ -33,20 +33,23 @@ class Embeddings(StoredVectors):
 def embed(
     corpus: Corpus, encoder: Encoder, store: ArtifactStore, *, stage: str = "embed", progress: Progress = silent
 ) -> Embeddings:
-    """The corpus's vectors: shards that exist are reused, the rest encoded. Progress counts sentences.
+    """The corpus's vectors: shards that exist are reused, the rest encoded. Progress counts the sentences of the rest.
 
     Raises:
         EncoderError: the encoder gave something that is not a finite vector.
         MismatchError: a stored shard does not fit its text.
     """
-    shards = []
-    for shard in corpus.shards:
-        key = ArtifactKey(KIND, {"encoder": encoder.signature}, {"sentences": shard.digest})
-        if store.find(key) is None:
-            report = _from(shard.start, len(corpus), stage, progress)
-            _embed_shard(corpus, shard, encoder, store, key, report)
-        shards.append(_checked(store.find(key), shard, key))
-        progress(stage, shard.stop, len(corpus))
+    keys = [ArtifactKey(KIND, {"encoder": encoder.signature}, {"sentences": shard.digest}) for shard in corpus.shards]
+    missing = [(shard, key) for shard, key in zip(corpus.shards, keys, strict=True) if store.find(key) is None]
+    done, total = 0, sum(shard.stop - shard.start for shard, _ in missing)
+    for shard, key in missing:
+        if store.find(key) is None:  # another process may have made it meanwhile
+            _embed_shard(corpus, shard, encoder, store, key, _from(done, total, stage, progress))
+        done += shard.stop - shard.start
+        progress(stage, done, total)
+    if not missing:
+        progress(stage, len(corpus), len(corpus))
+    shards = [_checked(store.find(key), shard, key) for shard, key in zip(corpus.shards, keys, strict=True)]
     return Embeddings(shards, len(corpus), encoder.dims, corpus.shard_rows)
 
 

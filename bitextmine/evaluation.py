@@ -59,13 +59,13 @@ class MiningEvaluation:
 
 
 def read_gold(path: Path) -> set[tuple[str, str]]:
-    """Gold pairs: a source id, a tab, a target id on each line.
+    """Gold pairs: a source id, a tab, a target id on each line; blank lines may follow the last.
 
     Raises:
         CorpusInputError: the file cannot be read, or a line is not of that form.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
     except OSError as error:
         raise CorpusInputError(f"cannot read {path.name}: {error.strerror}", code="file-not-found") from error
     except UnicodeDecodeError as error:
@@ -93,7 +93,7 @@ def evaluate_bitext(bitext: Bitext, src: Corpus, tgt: Corpus, gold: Iterable[tup
             `gold-too-small`, see `evaluate_pairs`.
     """
     src_rows, tgt_rows = _rows_by_id(src), _rows_by_id(tgt)
-    gold_rows, even_rows = set(), set()
+    gold_rows = set()
     for src_id, tgt_id in gold:
         if src_id not in src_rows or tgt_id not in tgt_rows:
             missing = src_id if src_id not in src_rows else tgt_id

@@ -53,11 +53,15 @@ def fsync(path: Path) -> None:
 
 
 @contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Hold the directory's advisory lock: the kernel drops it with the process, however that ends."""
+def locked(directory: Path, *, wait: bool = False) -> Iterator[None]:
+    """Hold the directory's advisory lock: the kernel drops it with the process, however that ends.
+
+    Raises:
+        BlockingIOError: another process holds it, and nobody wants to wait.
+    """
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
     finally:
         os.close(descriptor)

@@ -21,9 +21,12 @@ def default_data_dir() -> Path:
 
 
 def default_encoders_dir() -> Path:
-    """`$BITEXTMINE_ENCODERS_DIR`, or `encoders` in the default data directory."""
+    """`$BITEXTMINE_ENCODERS_DIR`, or `encoders` in the platform's place for a user's data.
+
+    Wherever the data directory is: encoders are shared by all of them.
+    """
     given = os.environ.get(ENCODERS_DIR_VARIABLE)
-    return Path(given) if given else default_data_dir() / "encoders"
+    return Path(given) if given else user_data_path("bitextmine") / "encoders"
 
 
 @dataclass(frozen=True, slots=True)

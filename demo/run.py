@@ -62,7 +62,6 @@ def service() -> Iterator[str]:
     DATA_DIR.mkdir()
     log = DATA_DIR / "serve.log"
     command = [sys.executable, "-m", "bitextmine", "serve", "--port", str(port), "--data-dir", str(DATA_DIR)]
-    command += ["--encoders-dir", str(encoders_dir())]
     with log.open("wb") as stream, subprocess.Popen(command, stdout=stream, stderr=stream) as process:
         url = f"http://127.0.0.1:{port}"
         try:
@@ -71,12 +70,6 @@ def service() -> Iterator[str]:
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=30)
-
-
-def encoders_dir() -> Path:
-    from bitextmine.workspace import default_encoders_dir
-
-    return default_encoders_dir()
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

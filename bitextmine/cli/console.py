@@ -53,7 +53,8 @@ AllowUncovered = Annotated[
 
 
 def workspace(data_dir: Path | None, encoders_dir: Path | None) -> Workspace:
-    return Workspace.at(data_dir, encoders_dir or (data_dir / "encoders" if data_dir else None))
+    """The workspace at these places; encoders are found wherever the data are, unless their place is given."""
+    return Workspace.at(data_dir, encoders_dir)
 
 
 def writable_workspace(data_dir: Path | None, encoders_dir: Path | None) -> Workspace:

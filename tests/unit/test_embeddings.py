@@ -168,6 +168,16 @@ def test_progress_counts_the_sentences_of_all_shards(encoder: CountingEncoder, s
     assert {4, 8, 11} <= set(done)
 
 
+def test_progress_leaves_out_the_shards_that_exist(encoder: CountingEncoder, store: ArtifactStore) -> None:
+    embed(corpus_of(TEXTS[:8], store), encoder, store)
+    seen: list[tuple[str, int, int | None]] = []
+    embed(corpus_of(TEXTS, store), encoder, store, progress=lambda *report: seen.append(report))
+    assert {(stage, total) for stage, _, total in seen} == {("embed", 3)}
+    seen.clear()
+    embed(corpus_of(TEXTS, store), encoder, store, progress=lambda *report: seen.append(report))
+    assert seen == [("embed", 11, 11)]
+
+
 def test_truncated_sentences_are_counted_over_the_shards(store: ArtifactStore, tmp_path: Path) -> None:
     short_sighted = build_tiny_encoder(tmp_path / "short", max_tokens=6)
     texts = [f"{i} the museum opens at nine" * (1 + i % 2 * 5) for i in range(6)]

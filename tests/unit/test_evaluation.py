@@ -220,7 +220,7 @@ def test_gold_is_read_as_pairs_of_ids(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("place", "line"),
-    list(itertools.product((1, 3), (b"d-9 e-9", b"d-9\t", b"\te-9", b"", b"d-9\te-9\t1.0", b"d-\xff\te-9"))),
+    [*itertools.product((1, 3), (b"d-9 e-9", b"d-9\t", b"\te-9", b"d-9\te-9\t1.0", b"d-\xff\te-9")), (1, b"")],
 )
 def test_a_malformed_gold_line_is_named_by_its_number(tmp_path: Path, place: int, line: bytes) -> None:
     lines = [b"d-1\te-1", b"d-2\te-2", b"d-3\te-3"]
@@ -238,3 +238,13 @@ def test_a_gold_file_that_is_empty_or_missing_is_named(tmp_path: Path) -> None:
             read_gold(tmp_path / name)
         assert caught.value.code == code
         assert "Errno" not in str(caught.value)
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n\n", "\r\n \n"])
+def test_blank_lines_may_end_the_gold_pairs(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "gold.tsv"
+    path.write_text("a\tb\nc\td" + end)
+    assert read_gold(path) == {("a", "b"), ("c", "d")}
+    path.write_text("a\tb\n\nc\td\n")
+    with pytest.raises(CorpusInputError, match="line 2"):
+        read_gold(path)
