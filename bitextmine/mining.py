@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 
 from bitextmine.artifacts import Artifact, ArtifactKey, ArtifactStore
 from bitextmine.bitext import KIND, PAIRS, Bitext, write_pairs
-from bitextmine.corpus import Corpus
+from bitextmine.corpus import Corpus, count_identical, identical_pairs
 from bitextmine.embeddings import Embeddings, embed, write_npy
 from bitextmine.encoders import Encoder
 from bitextmine.errors import ArtifactError, LanguageError, ParameterError
@@ -30,6 +31,7 @@ class MiningParameters:
     """What decides which pairs come out. `k` is the neighbourhood's size (WikiMatrix: 4, CCMatrix: 16).
 
     Thresholds and ceilings are margins; what a good value is depends on the encoder, the languages and the corpus.
+    `drop_identical` leaves out pairs of a sentence with itself: names, codes and text of the other language.
     """
 
     k: int = 4
@@ -38,6 +40,7 @@ class MiningParameters:
     threshold: float | None = None
     ceiling: float | None = None
     allow_uncovered_languages: bool = False
+    drop_identical: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.k <= MAX_K:
@@ -57,8 +60,8 @@ def check_minable(src: Corpus, tgt: Corpus, encoder: Encoder, parameters: Mining
         ParameterError: `same-corpus`, `corpus-too-small` or `k-too-large`.
         LanguageError: `language-not-covered` by the encoder.
     """
-    if src.digest == tgt.digest:
-        message = f"source and target are the same corpus, {src.source}: each sentence would only find itself"
+    if src.same_sentences(tgt):
+        message = f"{src.source} and {tgt.source} hold the same sentences: each would only find itself"
         raise ParameterError(message, code="same-corpus")
     for corpus in (src, tgt):
         what = f"{corpus.source} ({corpus.lang})"
@@ -70,9 +73,19 @@ def check_minable(src: Corpus, tgt: Corpus, encoder: Encoder, parameters: Mining
                 f"k={parameters.k} is more than the {len(corpus)} sentences of {what}; use k={len(corpus)} or less"
             )
             raise ParameterError(message, code="k-too-large")
-        if corpus.lang not in encoder.languages and not parameters.allow_uncovered_languages:
+    check_languages((src.lang, tgt.lang), encoder, parameters)
+
+
+def check_languages(langs: Iterable[str], encoder: Encoder, parameters: MiningParameters) -> None:
+    """Refuse languages that the encoder does not cover, unless the parameters allow them.
+
+    Raises:
+        LanguageError: `language-not-covered`.
+    """
+    for lang in langs:
+        if lang not in encoder.languages and not parameters.allow_uncovered_languages:
             message = (
-                f"encoder {encoder.name} does not cover {corpus.lang}, so pairs would look good by score and be wrong; "
+                f"encoder {encoder.name} does not cover {lang}, so pairs would look good by score and be wrong; "
                 f"it covers {', '.join(sorted(encoder.languages))} (to try anyway, allow uncovered languages)"
             )
             raise LanguageError(message, code="language-not-covered")
@@ -109,25 +122,34 @@ def mine(
     if store.find(key) is None:
         with clock.stage("score"), store.publish(key) as staging:
             progress("score", 0, 1)
-            pairs = select_pairs(
-                _load(neighbors, _FORWARD),
-                _load(neighbors, _BACKWARD),
-                margin=parameters.margin,
-                retrieval=parameters.retrieval,
-                threshold=parameters.threshold,
-                ceiling=parameters.ceiling,
-            )
-            write_pairs(staging.path / PAIRS, pairs, src, tgt)
-            staging.summary |= {
-                "pairs": len(pairs),
-                "src_sentences": len(src),
-                "tgt_sentences": len(tgt),
-                "src_truncated": src_vectors.truncated,
-                "tgt_truncated": tgt_vectors.truncated,
-            }
+            staging.summary |= _choose(src, tgt, neighbors, parameters, staging.path / PAIRS)
+            staging.summary |= {"src_truncated": src_vectors.truncated, "tgt_truncated": tgt_vectors.truncated}
             clock.record_into(staging.summary)
         progress("score", 1, 1)
     return Bitext(_found(store, key))
+
+
+def _choose(src: Corpus, tgt: Corpus, neighbors: Artifact, parameters: MiningParameters, path: Path) -> dict[str, int]:
+    """Write the pairs that the neighbours make; returns what there is to count."""
+    pairs = select_pairs(
+        _load(neighbors, _FORWARD),
+        _load(neighbors, _BACKWARD),
+        margin=parameters.margin,
+        retrieval=parameters.retrieval,
+        threshold=parameters.threshold,
+        ceiling=parameters.ceiling,
+    )
+    identical = identical_pairs(src, tgt, pairs.src, pairs.tgt)
+    if parameters.drop_identical:
+        pairs = pairs[~identical]
+    write_pairs(path, pairs, src, tgt)
+    return {
+        "pairs": len(pairs),
+        "src_sentences": len(src),
+        "tgt_sentences": len(tgt),
+        "identical_sentences": count_identical(src, tgt),
+        "identical_pairs": int(identical.sum()),  # those dropped are among them
+    }
 
 
 def find_neighbors(
@@ -178,6 +200,7 @@ def _bitext_key(
             "retrieval": parameters.retrieval.value,
             "threshold": parameters.threshold,
             "ceiling": parameters.ceiling,
+            "drop_identical": parameters.drop_identical,
         },
         {"src": src.digest, "tgt": tgt.digest, "neighbors": neighbors.digest, "encoder": encoder.signature},
     )

@@ -3,6 +3,7 @@
 from bitextmine.corpus.build import CorpusFile, check_readable, encoding_hint, format_of, ingest
 from bitextmine.corpus.cleaning import CorpusFormat, Reason, Refusal
 from bitextmine.corpus.corpus import Corpus, Shard
+from bitextmine.corpus.identical import count_identical, identical_pairs
 from bitextmine.corpus.readers import Limits
 
 __all__ = [
@@ -14,7 +15,9 @@ __all__ = [
     "Refusal",
     "Shard",
     "check_readable",
+    "count_identical",
     "encoding_hint",
     "format_of",
+    "identical_pairs",
     "ingest",
 ]

@@ -75,9 +75,17 @@ class Corpus:
         digests: Sequence[str] = self.artifact.summary["shards"]
         return [Shard(i, i * rows, min((i + 1) * rows, len(self)), digest) for i, digest in enumerate(digests)]
 
+    def same_sentences(self, other: Corpus) -> bool:
+        """Whether both hold the same sentences in the same order, whatever their files, languages and ids are."""
+        return [shard.digest for shard in self.shards] == [shard.digest for shard in other.shards]
+
     def shard_texts(self, shard: Shard) -> list[str]:
-        texts: list[str] = self._reader.get_batch(shard.number).column("text").to_pylist()
+        texts: list[str] = self.shard_column("text", shard).to_pylist()
         return texts
+
+    def shard_column(self, column: str, shard: Shard) -> pa.Array:
+        """A shard's values of a column of SENTENCE_SCHEMA, memory-mapped."""
+        return self._reader.get_batch(shard.number).column(column)
 
     def take(self, column: str, rows: NDArray[np.int64]) -> pa.Array:
         """Values of a column of SENTENCE_SCHEMA at these rows, in their order; touches only the shards they lie in."""
@@ -96,7 +104,7 @@ class Corpus:
     def all_ids(self) -> Iterator[tuple[int, str]]:
         """Every (row, id), copies included."""
         for shard in self.shards:
-            ids = self._reader.get_batch(shard.number).column("id").to_pylist()
+            ids = self.shard_column("id", shard).to_pylist()
             yield from zip(range(shard.start, shard.stop), ids, strict=True)
         yield from ((int(copy["sentence"]), str(copy["id"])) for copy in self.copies().to_pylist())
 

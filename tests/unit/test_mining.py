@@ -129,6 +129,7 @@ def test_the_bitext_records_what_made_it(
     )
     bitext = mine(*corpora, encoder, store, parameters)
     chosen = {"k": 3, "margin": "distance", "retrieval": "intersection", "threshold": 0.01, "ceiling": 0.9}
+    chosen["drop_identical"] = False
     sources = {"src_source": "deu_Latn.jsonl", "tgt_source": "eng_Latn.jsonl"}
     assert bitext.parameters == {
         **chosen, **sources, "src_lang": "deu_Latn", "tgt_lang": "eng_Latn", "encoder": "tiny"
@@ -287,12 +288,3 @@ def test_errors_are_one_line(encoder: CountingEncoder, store: ArtifactStore) -> 
         mine(*sides, encoder, store, MiningParameters())
     assert "\n" not in str(caught.value)
     assert "use k=3 or less" in str(caught.value)
-
-
-def test_a_corpus_is_not_mined_with_itself(
-    store: ArtifactStore, encoder: CountingEncoder, corpora: tuple[Corpus, Corpus]
-) -> None:
-    with pytest.raises(ParameterError) as caught:
-        mine(corpora[0], corpora[0], encoder, store, MiningParameters(k=2))
-    assert caught.value.code == "same-corpus"
-    assert encoder.calls == 0
