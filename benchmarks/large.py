@@ -46,10 +46,8 @@ class Watch:
         line = {"seconds": round(now - self._began), "stage": stage, "done": done, "total": total}
         line |= {"eta_seconds": round(left) if left == left else None, "resident": resident("VmRSS")}
         self.lines.append(line)
-        print(
-            f"{line['seconds']:>5} s  {stage} {done:,}/{total:,}  {left:,.0f} s left  {format_bytes(resident('VmRSS'))}",
-            flush=True,
-        )
+        spoken = f"{line['seconds']:>5} s  {stage} {done:,}/{total:,}  {left:,.0f} s left"
+        print(f"{spoken}  {format_bytes(resident('VmRSS'))}", flush=True)
         if self._stop_after and now - self._began > self._stop_after:
             raise TimeoutError
 

@@ -9,10 +9,8 @@ searched again in float32.
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +24,7 @@ from bitextmine.search.neighbors import MISSING, Neighbors
 from bitextmine.search.quantize import ColumnBlock, Quantizer, RowBlock, column_block, padded, row_block
 from bitextmine.search.rescore import Scorer
 from bitextmine.search.scan import Best, merge, scan
+from bitextmine.search.sharing import share_out
 from bitextmine.vectors import StoredVectors
 
 _MOST_COLUMNS = 1 << 17
@@ -96,7 +95,7 @@ def search_exact(
 ) -> tuple[Neighbors, Neighbors, ExactReport]:
     """The k nearest targets of each source row, and the k nearest sources of each target row.
 
-    Ties are broken by id. Progress counts millions of products.
+    Ties are broken by id. Progress counts pairs of rows.
 
     Raises:
         MismatchError: the sides differ in dimensions.
@@ -130,17 +129,17 @@ def _candidates(
     """The best `count` candidates both ways by 8-bit sums."""
     n, m = len(src), len(tgt)
     of_rows, of_columns = Best.empty(n, count, n), Best.empty(m, count, padded(m, TILE_COLUMNS) + options.columns)
-    total, done = n * m // 1_000_000, 0
+    done = 0
     for row in range(0, n, options.rows):
         rows = row_block(quantizer, src, row, min(row + options.rows, n))
         lists = [Best.empty(rows.rows, count, len(rows.codes)) for _ in range(options.threads)]
         for column in range(0, m, options.columns):
             columns = column_block(quantizer, tgt, column, min(column + options.columns, m))
-            part = _slice(of_columns, column, columns)
-            for _ in _scan_all(rows, columns, lists, part, (row, column), options):
-                progress("search", done, total)
-            done += rows.rows * columns.columns // 1_000_000
-            progress("search", done, total)
+            chunks = _chunks(columns)
+            work = partial(_scan_chunk, rows, columns, _slice(of_columns, column, columns), (row, column), options)
+            for finished in share_out(chunks, lists, work):
+                progress("search", done + rows.rows * columns.columns * finished // len(chunks), n * m)
+            done += rows.rows * columns.columns
         found = merge(lists)
         of_rows.sums[row : row + rows.rows], of_rows.ids[row : row + rows.rows] = found.sums, found.ids
     return of_rows, of_columns
@@ -151,32 +150,22 @@ def _slice(best: Best, start: int, columns: ColumnBlock) -> Best:
     return Best(best.sums[start:stop], best.ids[start:stop], best.bounds[start : start + len(columns.starts)])
 
 
-def _scan_all(
+def _scan_chunk(
     rows: RowBlock,
     columns: ColumnBlock,
-    lists: list[Best],
     of_columns: Best,
     offsets: tuple[int, int],
     options: ExactOptions,
-) -> Iterator[None]:
-    """Scan the whole of two blocks: each thread takes the next chunk of columns until there are none."""
-    tiles = len(columns.codes)
-    size = max(_CHUNK_BYTES // columns.codes[0].nbytes, 1)
-    chunks = iter([range(at, min(at + size, tiles)) for at in range(0, tiles, size)])
-    lock = threading.Lock()
+    chunk: range,
+    of_rows: Best,
+) -> None:
+    scan(rows, columns, chunk, of_rows, of_columns, offsets, portable=options.portable)
 
-    def work(of_rows: Best) -> None:
-        while True:
-            with lock:
-                chunk = next(chunks, None)
-            if chunk is None:
-                return
-            scan(rows, columns, chunk, of_rows, of_columns, offsets, portable=options.portable)
 
-    with ThreadPoolExecutor(len(lists)) as pool:
-        for future in [pool.submit(work, of_rows) for of_rows in lists]:
-            future.result()
-            yield
+def _chunks(columns: ColumnBlock) -> list[range]:
+    """The tiles of a block, as many at a time as stay in the cache."""
+    tiles, size = len(columns.codes), max(_CHUNK_BYTES // columns.codes[0].nbytes, 1)
+    return [range(at, min(at + size, tiles)) for at in range(0, tiles, size)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,6 @@ true neighbours are known, and the recall that is reported is that of other samp
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +21,7 @@ from bitextmine.search.neighbors import MISSING, Neighbors
 from bitextmine.search.quantize import ColumnBlock, Quantizer, row_sums
 from bitextmine.search.rescore import Scorer
 from bitextmine.search.scan import Best, merge
+from bitextmine.search.sharing import share_out
 from bitextmine.vectors import StoredVectors
 
 LEAST_ROWS = 10_000  # below it there is nothing to gain
@@ -162,36 +160,11 @@ def _join_all(
     places = Best.empty(len(columns.ids), count, len(columns.ids))
     sums = row_sums(left.codes, left.starts)
     cells = len(columns.first_tiles) - 1
-    for done in _each_cell(cells, lists, lambda cell, mine: join(left, sums, looks, columns, cell, mine, places)):
+    for done in share_out(range(cells), lists, lambda cell, mine: join(left, sums, looks, columns, cell, mine, places)):
         progress("search", done, cells)
     back = np.full((m, count), MISSING, np.int64)
     back[columns.ids[columns.ids >= 0]] = places.ids[columns.ids >= 0]
     return merge(lists).ids.astype(np.int64), back
-
-
-def _each_cell(cells: int, lists: list[Best], work: object) -> Iterator[int]:
-    """Do the work for every cell, each thread with a list of its own; yields how many are done, now and then."""
-    following, lock = iter(range(cells)), threading.Lock()
-    done = [0] * len(lists)
-    finished = threading.Event()
-
-    def run(number: int) -> None:
-        while True:
-            with lock:
-                cell = next(following, None)
-            if cell is None:
-                return
-            work(cell, lists[number])  # type: ignore[operator]
-            done[number] += 1
-
-    with ThreadPoolExecutor(len(lists)) as pool:
-        futures = [pool.submit(run, number) for number in range(len(lists))]
-        while not all(future.done() for future in futures):
-            finished.wait(0.1)
-            yield sum(done)
-        for future in futures:
-            future.result()
-    yield cells
 
 
 def _rescored(scorer: Scorer, candidates: NDArray[np.int64], k: int, stage: str, progress: Progress) -> Neighbors:
