@@ -1,0 +1,201 @@
+"""What a search takes by each method: seconds, memory and disk, from its size and the machine's rates.
+
+The estimates are sums of work over rates (`calibration`). They are meant to tell minutes from hours, and not to be
+right to the second: how many rows need a second look, and how many cells have to be probed, depends on the vectors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import ceil, log
+
+from bitextmine.calibration import DIMS, Calibration
+from bitextmine.errors import ParameterError
+from bitextmine.resources import format_bytes
+from bitextmine.search.exact import SPARE, ExactOptions
+from bitextmine.search.ivf import cell_count
+from bitextmine.search.method import Method
+
+_MOST_ROWS = (1 << 31) - 1  # the search numbers rows in 32 bits
+_FIXED_SECONDS = 2.0
+_LIST_SECONDS = 3e-8  # to put a candidate into a list
+_AGAIN_SHARE = 0.002  # of rows that the 8 bits leave unsure, on text without many near-copies
+_CHECKED = 64
+_PAGE = 4096
+_PROCESS_BYTES = 700 << 20
+_ENTRY_BYTES, _FOUND_BYTES = 8, 12  # of a candidate in a list, and of a neighbour
+_HELD_OUT, _ITERATIONS, _SAMPLE_A_CELL, _MOST_PROBES = 1024, 8, 40, 128
+_JOIN_SPEED, _UNEVEN = 0.6, 1.5  # of the scan's; large cells are looked into more often
+_MISSED_A_PROBE = 0.5  # with p probes about this share / p of the neighbours are missed
+_PROBE_BYTES = 28  # of a cell that a row looks into, while they are sorted
+_PADDED = 1.1  # cells are padded to whole tiles
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What one method would take: `memory_bytes` resident at most, `disk_bytes` written, `seconds` on this machine."""
+
+    method: Method
+    seconds: float
+    memory_bytes: int
+    disk_bytes: int
+    how: str  # blocks, cells, or the index's factory string
+    refusal: str = ""  # why it cannot be used
+
+    @property
+    def possible(self) -> bool:
+        return not self.refusal
+
+    def within(self, memory_bytes: int) -> Estimate:
+        """The same, refused where it needs more."""
+        if self.refusal or self.memory_bytes <= memory_bytes:
+            return self
+        need = f"needs {format_bytes(self.memory_bytes)} of memory, not {format_bytes(memory_bytes)}"
+        return replace(self, refusal=need)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSize:
+    """What is asked for: the k neighbours of so many rows on each side, of so many dimensions."""
+
+    src_rows: int
+    tgt_rows: int
+    dims: int
+    k: int
+
+    @property
+    def products(self) -> float:
+        """Of coordinates, when every row is compared with every other."""
+        return float(self.src_rows) * self.tgt_rows * self.dims
+
+    def __str__(self) -> str:
+        return f"{self.src_rows:,} x {self.tgt_rows:,} rows of {self.dims}"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A search on a machine, and the seconds that its parts take there."""
+
+    size: SearchSize
+    target_recall: float
+    threads: int
+    rates: Calibration
+
+    @property
+    def n(self) -> int:
+        return self.size.src_rows
+
+    @property
+    def m(self) -> int:
+        return self.size.tgt_rows
+
+    @property
+    def dims(self) -> int:
+        return self.size.dims
+
+    @property
+    def count(self) -> int:
+        return self.size.k + SPARE
+
+    @property
+    def found_bytes(self) -> int:
+        return (self.n + self.m) * self.size.k * _FOUND_BYTES
+
+    def products(self, count: float) -> float:
+        return count * self.dims / self.rates.products(self.threads)
+
+    def in_floats(self, rows: float) -> float:
+        """So many rows of each side searched in float32; half the work a side."""
+        return rows * (self.n + self.m) * self.dims / self.rates.float_products
+
+    def quantized(self, rows: float) -> float:
+        """The rotation is a product with dims x dims, the rest grows with dims only."""
+        slower = (1 + self.dims / DIMS) / 2
+        return rows * self.dims * (slower / self.rates.quantized + 2 / self.rates.read)
+
+    def rescored(self, memory_bytes: int) -> float:
+        """The candidates of both sides; pages that do not stay in memory are read from the disk each time."""
+        count = (self.n + self.m) * self.count
+        pages = max(_PAGE, 2 * self.dims) if 2 * (self.n + self.m) * self.dims > memory_bytes else 0
+        return count * (self.dims / (self.rates.rescored * self.threads) + pages / self.rates.read)
+
+    def listed(self) -> float:
+        """Entering lists: a row's list changes about c ln(m / c) times."""
+        entered = sum(rows * log(1 + other / self.count) for rows, other in ((self.n, self.m), (self.m, self.n)))
+        return entered * self.count * _LIST_SECONDS / self.threads
+
+
+def exact_cost(work: Work, memory_bytes: int) -> tuple[Estimate, ExactOptions]:
+    try:
+        blocks, refusal = _blocks(work, memory_bytes), _too_many(work)
+        memory = _least_memory(work, blocks.rows)
+    except ParameterError:
+        memory = _least_memory(work, 1)
+        blocks = _blocks(work, memory)
+        refusal = f"needs {format_bytes(memory)} of memory, not {format_bytes(memory_bytes)}"
+    passes = ceil(work.n / blocks.rows)
+    seconds = (
+        _FIXED_SECONDS
+        + work.quantized(work.n + passes * work.m)
+        + work.products(work.n * work.m)
+        + work.listed()
+        + work.rescored(memory_bytes)
+        + work.in_floats(_CHECKED)
+        + _AGAIN_SHARE * 2 * work.n * work.m * work.dims / work.rates.float_products
+    )
+    how = f"blocks of {blocks.rows:,} x {blocks.columns:,}"
+    return Estimate(Method.EXACT, seconds, memory, work.found_bytes, how, refusal), blocks
+
+
+def _blocks(work: Work, memory_bytes: int) -> ExactOptions:
+    return ExactOptions.within(memory_bytes, work.n, work.m, work.dims, work.size.k, work.threads)
+
+
+def _least_memory(work: Work, rows: int) -> int:
+    """The smallest budget under which blocks have so many rows: what a search in such blocks takes."""
+    low, high = 0, 1 << 60
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            enough = _blocks(work, middle).rows >= rows
+        except ParameterError:
+            enough = False
+        low, high = (low, middle) if enough else (middle, high)
+    return high
+
+
+def _too_many(work: Work) -> str:
+    return "" if max(work.n, work.m) <= _MOST_ROWS else f"takes {_MOST_ROWS:,} rows a side at most"
+
+
+def ivf_cost(work: Work) -> Estimate:
+    """Cells that both sides share; how many must be probed is a guess here, and measured in the run."""
+    cells = cell_count(min(work.n, work.m))
+    probes = _probes(cells, work.target_recall)
+    share = min(_UNEVEN * probes / cells, 1.0)
+    rows, sample = work.n + work.m, min(_SAMPLE_A_CELL * cells, work.n + work.m)
+    seconds = (
+        _FIXED_SECONDS
+        + work.quantized(rows)
+        + work.products((_ITERATIONS * sample + rows) * cells + share * work.n * work.m / _JOIN_SPEED)
+        + work.listed()
+        + work.in_floats(_HELD_OUT)
+        + work.rescored(2 * rows * work.dims)
+    )
+    lists = (work.threads * work.n + _PADDED * work.m) * work.count * _ENTRY_BYTES + rows * work.count * 8
+    codes = rows * work.dims + _PADDED * work.m * (work.dims + 8)
+    memory = _PROCESS_BYTES + codes + lists + work.n * probes * _PROBE_BYTES + work.found_bytes
+    how = f"{cells:,} cells, about {probes} probed"
+    return Estimate(Method.IVF, seconds, int(memory), work.found_bytes, how, _too_many(work))
+
+
+def _probes(cells: int, target_recall: float) -> int:
+    """What text takes, roughly: the last neighbours are the dearest."""
+    return min(cells, _MOST_PROBES, ceil(_MISSED_A_PROBE / max(1 - target_recall, 1e-9)))
+
+
+def ivfpq_cost(work: Work, memory_bytes: int, gpus: int) -> tuple[Estimate, str | None]:
+    """Sharded indexes over compressed vectors."""
+    rows = work.n + work.m
+    seconds = _FIXED_SECONDS + rows * work.dims / 1e6
+    return Estimate(Method.IVFPQ, seconds, 1 << 30, 0, "not there yet", "is not there yet"), None
