@@ -7,19 +7,25 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from bitextmine.artifacts import Artifact, ArtifactKey, ArtifactStore
 from bitextmine.bitext import KIND, PAIRS, Bitext, write_pairs
+from bitextmine.calibration import Calibration
 from bitextmine.corpus import Corpus, count_identical, identical_pairs
+from bitextmine.costs import SearchSize
 from bitextmine.embeddings import Embeddings, embed, write_npy
 from bitextmine.encoders import Encoder
-from bitextmine.errors import ArtifactError, LanguageError, ParameterError
+from bitextmine.errors import ArtifactError, LanguageError, MismatchError, ParameterError
 from bitextmine.margin import Margin, Retrieval, select_pairs
+from bitextmine.planner import Plan, check_recall, make_plan
 from bitextmine.progress import Progress, silent
 from bitextmine.resources import Resources
-from bitextmine.search import ExactOptions, Neighbors, search_exact
+from bitextmine.search import Neighbors, search_exact
+from bitextmine.search.ivf import IvfOptions, search_ivf
+from bitextmine.search.method import DEFAULT_RECALL, Method
 
 MAX_K = 1024
 _LARGEST_BOUND = float(np.finfo(np.float32).max)  # margins are float32
@@ -31,6 +37,7 @@ class MiningParameters:
     """What decides which pairs come out. `k` is the neighbourhood's size (WikiMatrix: 4, CCMatrix: 16).
 
     Thresholds and ceilings are margins; what a good value is depends on the encoder, the languages and the corpus.
+    `target_recall` (0.5 to 1) is what an approximate `method` aims at; what it reached is measured and recorded.
     `drop_identical` leaves out pairs of a sentence with itself: names, codes and text of the other language.
     """
 
@@ -41,10 +48,13 @@ class MiningParameters:
     ceiling: float | None = None
     allow_uncovered_languages: bool = False
     drop_identical: bool = False
+    method: Method = Method.AUTO
+    target_recall: float = DEFAULT_RECALL
 
     def __post_init__(self) -> None:
         if not 1 <= self.k <= MAX_K:
             raise ParameterError(f"k is {self.k}; it must be between 1 and {MAX_K}", code="invalid-k")
+        check_recall(self.target_recall)
         bounds = [bound for bound in (self.threshold, self.ceiling) if bound is not None]
         if not all(abs(bound) <= _LARGEST_BOUND for bound in bounds):  # NaN is not either
             raise ParameterError("threshold and ceiling must be finite numbers", code="invalid-threshold")
@@ -91,6 +101,31 @@ def check_languages(langs: Iterable[str], encoder: Encoder, parameters: MiningPa
             raise LanguageError(message, code="language-not-covered")
 
 
+def plan_mining(
+    src: Corpus,
+    tgt: Corpus,
+    encoder: Encoder,
+    parameters: MiningParameters,
+    *,
+    resources: Resources | None = None,
+    calibration: Calibration | None = None,
+) -> Plan:
+    """What `mine` will do, and what it will cost.
+
+    Raises:
+        ParameterError, LanguageError: see `check_minable`.
+        ParameterError: `memory-too-small`.
+    """
+    check_minable(src, tgt, encoder, parameters)
+    return make_plan(
+        SearchSize(len(src), len(tgt), encoder.dims, parameters.k),
+        resources or Resources(),
+        calibration,
+        method=parameters.method,
+        target_recall=parameters.target_recall,
+    )
+
+
 def mine(
     src: Corpus,
     tgt: Corpus,
@@ -98,32 +133,34 @@ def mine(
     store: ArtifactStore,
     parameters: MiningParameters,
     *,
-    resources: Resources | None = None,
+    plan: Plan | None = None,
     progress: Progress = silent,
 ) -> Bitext:
     """Embed both corpora, search both ways, score and choose pairs; whatever exists already is not done again.
 
+    Args:
+        plan: what `plan_mining` gave for the same arguments; by default it is asked.
+
     Raises:
         ParameterError, LanguageError: see `check_minable`.
-        ParameterError: `memory-too-small`, before the search starts.
+        ParameterError: `memory-too-small`, before anything starts.
         DiskFullError: the disk is full; what was finished before stays.
     """
-    check_minable(src, tgt, encoder, parameters)
+    plan = plan or plan_mining(src, tgt, encoder, parameters)
     clock = _StageClock()
     with clock.stage("embed-src"):
         src_vectors = embed(src, encoder, store, stage="embed-src", progress=progress)
     with clock.stage("embed-tgt"):
         tgt_vectors = embed(tgt, encoder, store, stage="embed-tgt", progress=progress)
     with clock.stage("search"):
-        neighbors = find_neighbors(
-            src_vectors, tgt_vectors, parameters.k, store, resources or Resources(), progress=progress
-        )
+        neighbors = find_neighbors(src_vectors, tgt_vectors, plan, store, progress=progress)
     key = _bitext_key(src, tgt, encoder, neighbors, parameters)
     if store.find(key) is None:
         with clock.stage("score"), store.publish(key) as staging:
             progress("score", 0, 1)
             staging.summary |= _choose(src, tgt, neighbors, parameters, staging.path / PAIRS)
             staging.summary |= {"src_truncated": src_vectors.truncated, "tgt_truncated": tgt_vectors.truncated}
+            staging.summary |= {"plan": plan.as_json(), "search": neighbors.summary["search"]}
             clock.record_into(staging.summary)
         progress("score", 1, 1)
     return Bitext(_found(store, key))
@@ -153,30 +190,44 @@ def _choose(src: Corpus, tgt: Corpus, neighbors: Artifact, parameters: MiningPar
 
 
 def find_neighbors(
-    src: Embeddings,
-    tgt: Embeddings,
-    k: int,
-    store: ArtifactStore,
-    resources: Resources,
-    *,
-    progress: Progress = silent,
+    src: Embeddings, tgt: Embeddings, plan: Plan, store: ArtifactStore, *, progress: Progress = silent
 ) -> Artifact:
-    """The k nearest neighbours both ways, as an artifact.
+    """The k nearest neighbours both ways, as an artifact named by all that decides which are found.
 
     Raises:
-        ParameterError: `memory-too-small`.
+        MismatchError: the plan is one for other vectors.
     """
-    key = ArtifactKey("neighbors", {"k": k, "method": "exact"}, {"src": src.digest, "tgt": tgt.digest})
+    if (len(src), len(tgt), src.dims) != (plan.size.src_rows, plan.size.tgt_rows, plan.size.dims):
+        raise MismatchError(f"a plan for {plan.size} is not one for {len(src):,} x {len(tgt):,} rows of {src.dims}")
+    key = ArtifactKey("neighbors", _search_parameters(plan), {"src": src.digest, "tgt": tgt.digest})
     if (found := store.find(key)) is not None:
         return found
-    options = ExactOptions.within(resources.memory_bytes, len(src), len(tgt), src.dims, k, resources.threads)
-    forward, backward, report = search_exact(src, tgt, k, options=options, progress=progress)
+    forward, backward, report = _search(src, tgt, plan, progress)
     with store.publish(key) as staging:
         for name, neighbors in ((_FORWARD, forward), (_BACKWARD, backward)):
             write_npy(staging.path / f"{name}.ids.npy", neighbors.ids)
             write_npy(staging.path / f"{name}.sims.npy", neighbors.sims)
-        staging.summary |= {"src_rows": len(src), "tgt_rows": len(tgt), "search": asdict(report)}
+        staging.summary |= {"src_rows": len(src), "tgt_rows": len(tgt), "search": report, "plan": plan.as_json()}
     return _found(store, key)
+
+
+def _search_parameters(plan: Plan) -> dict[str, Any]:
+    """What changes the result: never threads or memory. An approximate search chooses its cells by the target."""
+    parameters: dict[str, Any] = {"k": plan.size.k, "method": plan.method.value}
+    return parameters | ({"target_recall": plan.target_recall} if plan.method.approximate else {})
+
+
+def _search(
+    src: Embeddings, tgt: Embeddings, plan: Plan, progress: Progress
+) -> tuple[Neighbors, Neighbors, dict[str, Any]]:
+    """Neighbours both ways, and the method's report."""
+    k = plan.size.k
+    if plan.method is Method.IVF:
+        options = IvfOptions(threads=plan.threads, target_recall=plan.target_recall)
+        forward, backward, sampled = search_ivf(src, tgt, k, options=options, progress=progress)
+        return forward, backward, asdict(sampled)
+    forward, backward, checked = search_exact(src, tgt, k, options=plan.blocks, progress=progress)
+    return forward, backward, asdict(checked)
 
 
 def _load(artifact: Artifact, direction: str) -> Neighbors:

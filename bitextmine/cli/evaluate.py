@@ -51,7 +51,7 @@ def mining(
     The threshold is tuned on the even-numbered source ids and judged on the odd-numbered ones. "Best threshold on
     all gold" is the most that any threshold could reach: an upper bound, for comparison with papers that tune so.
     """
-    from bitextmine.mining import MiningParameters, mine
+    from bitextmine.mining import MiningParameters, mine, plan_mining
 
     started = time.monotonic()
     limits = console.resources(threads, memory)
@@ -64,7 +64,8 @@ def mining(
             console.read_corpus(path, lang, place, _format(path), progress)
             for path, lang in ((src, src_lang), (tgt, tgt_lang))
         ]
-        bitext = mine(corpora[0], corpora[1], model, place.artifacts, parameters, resources=limits, progress=progress)
+        plan = plan_mining(corpora[0], corpora[1], model, parameters, resources=limits)
+        bitext = mine(corpora[0], corpora[1], model, place.artifacts, parameters, plan=plan, progress=progress)
     result = evaluate_bitext(bitext, corpora[0], corpora[1], pairs)
     report = _report(result, bitext, time.monotonic() - started)
     if as_json:

@@ -53,7 +53,7 @@ def mine(
 
     Example: bitextmine mine news.de news.en.gz --src-lang de --tgt-lang en -o pairs.tsv --threshold 1.1
     """
-    from bitextmine.mining import MiningParameters
+    from bitextmine.mining import MiningParameters, plan_mining
     from bitextmine.mining import mine as mine_corpora
 
     started = time.monotonic()
@@ -74,9 +74,9 @@ def mine(
             console.read_corpus(path, lang, place, input_format, progress)
             for path, lang in ((src, src_lang), (tgt, tgt_lang))
         ]
-        bitext = mine_corpora(
-            corpora[0], corpora[1], model, place.artifacts, parameters, resources=limits, progress=progress
-        )
+        plan = plan_mining(corpora[0], corpora[1], model, parameters, resources=limits)
+        console.say(plan.line())
+        bitext = mine_corpora(corpora[0], corpora[1], model, place.artifacts, parameters, plan=plan, progress=progress)
     if output == STDOUT:
         sys.stdout.writelines(export_lines(bitext, form))
         sys.stdout.flush()  # a reader that has gone must not be found out at exit
