@@ -14,6 +14,7 @@ from bitextmine.jobs.specs import IngestSpec, MineSpec
 from bitextmine.margin import Margin, Retrieval
 from bitextmine.mining import MiningParameters, mine
 from bitextmine.progress import Progress
+from bitextmine.search.method import Method
 from bitextmine.workspace import Workspace
 
 
@@ -49,6 +50,8 @@ def _mine(spec: MineSpec, workspace: Workspace, threads: int | None, progress: P
         threshold=spec.threshold,
         ceiling=spec.ceiling,
         allow_uncovered_languages=spec.allow_uncovered_languages,
+        method=Method(spec.method),
+        target_recall=spec.target_recall,
     )
     encoder = open_encoder(spec.encoder, workspace.encoders, threads=threads)
     src = _corpus(spec.src, spec.src_digest, workspace)

@@ -14,7 +14,7 @@ from bitextmine.jobs.queue import connect, make_broker
 from bitextmine.jobs.store import JobStore
 from bitextmine_service import problems
 from bitextmine_service.context import Context
-from bitextmine_service.routes import bitexts, corpora, jobs, operations
+from bitextmine_service.routes import bitexts, corpora, jobs, operations, plan
 from bitextmine_service.settings import ServiceSettings
 
 MAX_BODY_BYTES = 1 << 20  # of requests that are not uploads
@@ -35,7 +35,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     )
     client = connect(settings.redis_url)
     app.state.context = Context(settings, JobStore(client), make_broker(client))
-    for module in (corpora, jobs, bitexts, operations):
+    for module in (corpora, jobs, bitexts, plan, operations):
         app.include_router(module.router)
     problems.install(app)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, unlimited="/v1/corpora")

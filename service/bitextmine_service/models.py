@@ -14,9 +14,15 @@ from bitextmine.corpus import Corpus, Reason
 from bitextmine.jobs.record import JobError, JobKind, JobProgress, JobRecord, JobState
 from bitextmine.margin import Direction, Margin, Retrieval
 from bitextmine.mining import MAX_K
+from bitextmine.search.method import DEFAULT_RECALL, LEAST_RECALL, MOST_RECALL, Method
 
 Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$", description="1 to 64 of a-z, 0-9, '.', '_', '-'.")]
 Score = Annotated[float, Strict(), Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+Recall = Annotated[
+    float,
+    Strict(),
+    Field(ge=LEAST_RECALL, le=MOST_RECALL, description="Share of true neighbours that ivf and ivfpq aim at."),
+]
 _INTERNAL = ("upload", "max_chars", "max_bytes")
 
 
@@ -80,6 +86,8 @@ class MiningJobIn(BaseModel):
     retrieval: Retrieval = Retrieval.MAX_SCORE
     threshold: Score | None = Field(default=None, description="Pairs with a lower margin are dropped.")
     ceiling: Score | None = Field(default=None, description="Pairs with a higher margin are dropped.")
+    method: Method = Field(default=Method.AUTO, description="How neighbours are searched; see GET /v1/plan.")
+    target_recall: Recall = DEFAULT_RECALL
     allow_uncovered_languages: Annotated[bool, Strict()] = False
 
 
@@ -139,11 +147,14 @@ class BitextOut(BaseModel):
     threshold: float | None
     ceiling: float | None
     seconds: dict[str, float] = Field(description="Wall-clock time per stage of the run that made it.")
+    plan: dict[str, Any] = Field(default={}, description="How the search was done and what it was expected to cost.")
+    search: dict[str, Any] = Field(default={}, description="What the search found out: recall, if approximate.")
 
     @classmethod
     def of(cls, artifact: Artifact) -> BitextOut:
         bitext = Bitext(artifact)
         summary = {name: bitext.summary[name] for name in ("pairs", "src_sentences", "tgt_sentences", "seconds")}
+        summary |= {name: bitext.summary[name] for name in ("plan", "search") if name in bitext.summary}
         return cls(id=bitext.digest, created=artifact.manifest["created"], **summary, **bitext.parameters)
 
 

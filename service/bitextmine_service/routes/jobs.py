@@ -44,6 +44,8 @@ def create_mining_job(context: Ctx, wanted: MiningJobIn) -> JSONResponse:
         threshold=wanted.threshold,
         ceiling=wanted.ceiling,
         allow_uncovered_languages=wanted.allow_uncovered_languages,
+        method=wanted.method,
+        target_recall=wanted.target_recall,
     )
     src, tgt = context.catalog.open(wanted.src), context.catalog.open(wanted.tgt)
     check_minable(src, tgt, open_encoder(wanted.encoder, context.settings.encoders_dir), parameters)
