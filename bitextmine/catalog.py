@@ -27,11 +27,6 @@ class CatalogEntry:
     digest: str  # of the corpus artifact
     created: str  # ISO 8601, UTC
 
-    @property
-    def repair(self) -> str:
-        """What to do when its artifact is lost or damaged."""
-        return _repair(self.name)
-
 
 def check_name(name: str) -> str:
     """The name itself, when it can be one: it becomes part of a path and of URLs.
@@ -102,9 +97,9 @@ class Catalog:
         Raises:
             ArtifactError: it is lost or damaged.
         """
-        artifact = self._store.open("corpus", entry.digest, repair=entry.repair)
+        artifact = self._store.open("corpus", entry.digest, repair=repair(entry.name))
         if artifact is None:
-            raise ArtifactError(f"corpus {entry.name!r} has lost its artifact {entry.digest}; {entry.repair}")
+            raise ArtifactError(f"corpus {entry.name!r} has lost its artifact {entry.digest}; {repair(entry.name)}")
         return Corpus(artifact)
 
     def list(self) -> list[CatalogEntry]:
@@ -166,7 +161,7 @@ class Catalog:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError) as error:
-            raise ArtifactError(f"{self._path(name)} is damaged: {error}; {_repair(name)}") from error
+            raise ArtifactError(f"{self._path(name)} is damaged: {error}; {repair(name)}") from error
         return entry
 
 
@@ -176,5 +171,6 @@ def _check_entry(entry: CatalogEntry, name: str) -> None:
     datetime.fromisoformat(entry.created)
 
 
-def _repair(name: str) -> str:
+def repair(name: str) -> str:
+    """What to do when a corpus is lost or damaged."""
     return f"delete corpus {name!r} over the API and upload it again"

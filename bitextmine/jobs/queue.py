@@ -29,15 +29,17 @@ def connect(url: str) -> redis.Redis:
         ParameterError: the URL is none of these.
     """
     try:
-        return redis.Redis.from_url(
+        client = redis.Redis.from_url(
             url,
             socket_timeout=5.0,
             socket_connect_timeout=3.0,
             health_check_interval=15,
             retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 1),
         )
-    except ValueError as error:
+        client.connection_pool.make_connection()  # not made use of: it is what finds unknown options in the URL
+    except (ValueError, TypeError) as error:
         raise ParameterError(f"{url!r} is not a Redis URL: {error}") from error
+    return client
 
 
 def make_broker(client: redis.Redis, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> RedisBroker:

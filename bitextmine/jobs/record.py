@@ -53,7 +53,9 @@ class JobProgress(BaseModel):
 
 
 class JobRecord(BaseModel):
-    """One job. `attempts` counts the processes started for it; `stage_seconds` is the wall time each stage took."""
+    """One job. `attempts` counts the processes started for it, `fruitless_attempts` those since the last that left
+    something for the next to find; `stage_seconds` is the wall time each stage took.
+    """
 
     model_config = ConfigDict(validate_assignment=True)
 
@@ -63,6 +65,7 @@ class JobRecord(BaseModel):
     state: JobState = JobState.QUEUED
     progress: JobProgress | None = None
     attempts: NonNegativeInt = 0
+    fruitless_attempts: NonNegativeInt = 0
     cancel_requested: bool = False
     created: AwareDatetime
     started: AwareDatetime | None = None

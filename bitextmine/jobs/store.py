@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -25,6 +25,7 @@ PREFIX = "bitextmine:"
 _INDEX = f"{PREFIX}jobs"
 _UNFINISHED = f"{PREFIX}unfinished"
 _WORKERS = f"{PREFIX}workers"
+_PRUNED_AT_ONCE = 1000
 
 _ACQUIRE = """
 local owner = redis.call('get', KEYS[1])
@@ -53,8 +54,7 @@ def unavailable_named() -> Iterator[None]:
 class JobStore:
     """The records of all jobs. Safe for many threads and processes: each change of a record is one transaction.
 
-    Every method raises StoreUnavailableError when Redis is gone, and those that take the id of a job raise
-    NotFoundError (code job-not-found) when there is no such job.
+    Every method raises StoreUnavailableError when Redis is gone, and NotFoundError (job-not-found) for a job unknown.
     """
 
     def __init__(self, client: redis.Redis) -> None:
@@ -90,6 +90,14 @@ class JobStore:
         """The ids of all queued and running jobs, oldest first."""
         return sorted(_text(job_id) for job_id in self._client.smembers(_UNFINISHED))
 
+    @unavailable_named()
+    def unfinished_records(self) -> list[JobRecord]:
+        """All queued and running jobs, oldest first, at the cost of two commands."""
+        ids = self.unfinished()
+        stored = self._client.mget([_job_key(job_id) for job_id in ids]) if ids else []
+        records = [JobRecord.model_validate_json(text) for text in stored if text is not None]
+        return [record for record in records if not record.state.final]
+
     def request_cancel(self, job_id: str) -> JobRecord:
         """Cancel a queued job at once; ask the worker of a running one to stop it.
 
@@ -115,6 +123,7 @@ class JobStore:
             record.state, record.worker, record.progress = JobState.RUNNING, worker, None
             record.started = record.started or now()
             record.attempts += 1
+            record.fruitless_attempts += 1
 
         return self._change(job_id, change)
 
@@ -128,13 +137,23 @@ class JobStore:
         def change(record: JobRecord) -> None:
             record.state, record.worker, record.progress = JobState.QUEUED, None, None
             record.attempts = max(record.attempts - 1, 0)
+            record.fruitless_attempts = max(record.fruitless_attempts - 1, 0)
             if record.cancel_requested:
                 record.state, record.finished = JobState.CANCELLED, now()
 
         return self._change(job_id, change)
 
-    def progress(self, job_id: str, progress: JobProgress, stage_seconds: Mapping[str, float]) -> JobRecord:
+    def progress(
+        self,
+        job_id: str,
+        progress: JobProgress | None,
+        stage_seconds: Mapping[str, float],
+        *,
+        fruitful: bool = False,
+    ) -> JobRecord:
         """Write where a job is; the record that comes back says whether someone wants it cancelled.
+
+        `fruitful` says that the running attempt has finished something that another would find.
 
         Raises:
             ConflictError: the job is over (code job-finished).
@@ -143,6 +162,8 @@ class JobStore:
         def change(record: JobRecord) -> None:
             record.progress = progress
             record.stage_seconds = dict(stage_seconds)
+            if fruitful:
+                record.fruitless_attempts = 0
 
         return self._change(job_id, change)
 
@@ -183,9 +204,25 @@ class JobStore:
         """
         if not self.get(job_id).state.final:
             raise ConflictError(f"job {job_id} is not over: cancel it first", code="job-unfinished")
+        self._forget([job_id])
+
+    @unavailable_named()
+    def prune(self, keep: int) -> int:
+        """Forget the oldest finished jobs, but for the newest `keep` of them; how many went (not all at once)."""
+        surplus = min(self._client.zcard(_INDEX) - self._client.scard(_UNFINISHED) - keep, _PRUNED_AT_ONCE)
+        if surplus <= 0:
+            return 0
+        oldest = self._client.zrange(_INDEX, 0, surplus + self._client.scard(_UNFINISHED) - 1)
+        unfinished = set(self._client.smembers(_UNFINISHED))  # read last: what is missing from it stays finished
+        doomed = [_text(job_id) for job_id in oldest if job_id not in unfinished][:surplus]
+        self._forget(doomed)
+        return len(doomed)
+
+    def _forget(self, job_ids: Sequence[str]) -> None:
         with self._client.pipeline(transaction=True) as pipe:
-            pipe.delete(_job_key(job_id))
-            pipe.zrem(_INDEX, job_id)
+            for job_id in job_ids:
+                pipe.delete(_job_key(job_id))
+                pipe.zrem(_INDEX, job_id)
             pipe.execute()
 
     @unavailable_named()

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from bitextmine.errors import ConflictError, NotFoundError, StoreUnavailableError
-from bitextmine.jobs.record import JobProgress, JobRecord
+from bitextmine.jobs.record import JobRecord
 from bitextmine.jobs.store import JobStore
 from bitextmine_indexer.child import ChildRequest
-from bitextmine_indexer.runner import ChildProcess, Outcome
+from bitextmine_indexer.runner import ChildProcess, Failed, Outcome, Succeeded
 from bitextmine_indexer.settings import WorkerSettings
 from bitextmine_indexer.tracking import Tracker
 
@@ -41,43 +41,24 @@ class Attempt:
     stopping: threading.Event
 
     def run(self, tracker: Tracker) -> Outcome | Interruption:
-        """See the process through to its end. While the store is gone it works on, and the latest news waits."""
-        news: JobProgress | None = None
-        consulted = 0.0
-        reachable = True
+        """See the process through to its end. While the store is gone it works on, and the latest news waits.
+
+        A job that is done is done, also when someone wanted it to stop just then.
+        """
+        visits = _Visits(self, tracker)
+        interruption: Interruption | None = None
         with ChildProcess(self.settings.child_command, self._request()) as child:
             log.info("job %s: attempt %d is process %d", self.record.id, self.record.attempts, child.pid)
-            while child.outcome is None:
-                for report in child.reports(_LISTEN):
-                    news = tracker.follow(report)
-                if self.stopping.is_set():
-                    return Interruption.SHUTDOWN
-                if time.monotonic() - consulted < _CONSULT:
-                    continue
-                try:
-                    interruption = self._consult(news, tracker)
-                    news, reachable = None, True
-                except StoreUnavailableError as error:
-                    if reachable:
-                        log.warning("job %s: goes on without the job store: %s", self.record.id, error)
-                    interruption, reachable = None, False
-                consulted = time.monotonic()
-                if interruption:
-                    return interruption
-            return child.outcome
-
-    def _consult(self, news: JobProgress | None, tracker: Tracker) -> Interruption | None:
-        """Keep the lease, tell the news, and learn whether to go on."""
-        store, job_id = self.store, self.record.id
-        try:
-            if not store.acquire_lease(job_id, self.owner, self.settings.heartbeat_seconds):
-                return Interruption.LOST
-            record = store.progress(job_id, news, tracker.stage_seconds) if news else store.get(job_id)
-        except (NotFoundError, ConflictError):  # deleted, or brought to its end by someone else
-            return Interruption.LOST
-        if record.state.final:
-            return Interruption.LOST
-        return Interruption.CANCELLED if record.cancel_requested else None
+            while True:
+                for report in child.reports(0.0 if interruption else _LISTEN):
+                    tracker.follow(report)
+                if isinstance(child.outcome, Succeeded | Failed):
+                    return child.outcome
+                if interruption or self.stopping.is_set():
+                    return interruption or Interruption.SHUTDOWN
+                if child.outcome is not None:
+                    return child.outcome
+                interruption = visits.pay()
 
     def _request(self) -> ChildRequest:
         return ChildRequest(
@@ -85,6 +66,49 @@ class Attempt:
             spec=self.record.spec,
             data_dir=self.settings.data_dir,
             encoders_dir=self.settings.encoders_dir,
-            threads=self.settings.threads,
+            resources=self.settings.resources,
             log_level=self.settings.log_level,
         )
+
+
+class _Visits:
+    """An attempt's visits to the store: seldom, but at once when it has finished something that would be found."""
+
+    def __init__(self, attempt: Attempt, tracker: Tracker) -> None:
+        self._attempt, self._tracker = attempt, tracker
+        self._last = 0.0
+        self._told_fruitful = False
+        self._reachable = True
+
+    def pay(self) -> Interruption | None:
+        """Keep the lease and tell the news if it is time to; why the attempt is not to go on."""
+        tidings = self._tracker.fruitful and not self._told_fruitful
+        if not tidings and time.monotonic() - self._last < _CONSULT:
+            return None
+        try:
+            return self._consult()
+        except StoreUnavailableError as error:
+            if self._reachable:
+                log.warning("job %s: goes on without the job store: %s", self._attempt.record.id, error)
+            self._reachable = False
+            return None
+        finally:
+            self._last = time.monotonic()
+
+    def _consult(self) -> Interruption | None:
+        store, job_id, tracker = self._attempt.store, self._attempt.record.id, self._tracker
+        try:
+            if not store.acquire_lease(job_id, self._attempt.owner, self._attempt.settings.heartbeat_seconds):
+                return Interruption.LOST
+            if tracker.unsaid:
+                fruitful = tracker.fruitful
+                record = store.progress(job_id, tracker.progress, tracker.stage_seconds, fruitful=fruitful)
+                tracker.unsaid, self._told_fruitful = False, fruitful
+            else:
+                record = store.get(job_id)
+        except (NotFoundError, ConflictError):  # deleted, or brought to its end by someone else
+            return Interruption.LOST
+        self._reachable = True
+        if record.state.final:
+            return Interruption.LOST
+        return Interruption.CANCELLED if record.cancel_requested else None

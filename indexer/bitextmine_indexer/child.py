@@ -1,6 +1,7 @@
 """The process that does one job: a request as JSON on standard input, JSON lines on standard output.
 
-    {"progress": {"stage": "encode", "done": 512, "total": 9000}}      any number of these, then one of
+    {"progress": {"stage": "encode", "done": 512, "total": 9000}}      any number of these
+    {"published": true}                                                 and these: an artifact is there, to stay; then
     {"result": {...}}                                                   exit status 0
     {"error": {"code": "invalid-corpus", "detail": "..."}}              2 for a BitextmineError, 1 for anything else
 
@@ -25,6 +26,7 @@ from pydantic import BaseModel
 from bitextmine.errors import BitextmineError, DiskFullError, is_disk_full
 from bitextmine.jobs.record import JobKind
 from bitextmine.progress import Progress
+from bitextmine.resources import Resources
 from bitextmine.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -40,15 +42,21 @@ class ChildRequest(BaseModel):
     spec: dict[str, Any]
     data_dir: Path
     encoders_dir: Path
-    threads: int
+    resources: Resources
     log_level: str = "INFO"
+
+
+class Reporter(Progress, Protocol):
+    """A Progress that is also told of each artifact that another attempt at the job would find."""
+
+    def published(self) -> None: ...
 
 
 class Stages(Protocol):
     """What does the work; `bitextmine_indexer.stages.run` outside of tests."""
 
     def __call__(
-        self, kind: JobKind, spec: dict[str, Any], workspace: Workspace, threads: int, progress: Progress
+        self, kind: JobKind, spec: dict[str, Any], workspace: Workspace, resources: Resources, report: Reporter
     ) -> dict[str, Any]: ...
 
 
@@ -76,7 +84,7 @@ def main(run: Stages | None = None) -> int:
 
 def _result(run: Stages, request: ChildRequest, reports: _Reports) -> dict[str, Any]:
     workspace = Workspace(request.data_dir, request.encoders_dir)
-    result = run(request.kind, request.spec, workspace, request.threads, reports)
+    result = run(request.kind, request.spec, workspace, request.resources, reports)
     reports.flush()
     return result
 
@@ -88,7 +96,7 @@ def _stages() -> Stages:
 
 
 class _Reports:
-    """A Progress that writes the first and the last report of every stage, and a few a second in between."""
+    """A Reporter that writes the first and the last report of every stage, and a few a second in between."""
 
     def __init__(self, write: Callable[[dict[str, Any]], None]) -> None:
         self._write = write
@@ -103,6 +111,10 @@ class _Reports:
         self._held_back = {"stage": stage, "done": int(done), "total": None if total is None else int(total)}
         if done == total or time.monotonic() - self._sent >= _SECONDS_BETWEEN_REPORTS:
             self.flush()
+
+    def published(self) -> None:
+        """Written at once: it decides whether the death of this process counts."""
+        self._write({"published": True})
 
     def flush(self) -> None:
         """Write what was held back."""

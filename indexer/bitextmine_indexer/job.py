@@ -77,18 +77,25 @@ class JobRunner:
         deaths: Counter[str] = Counter()
         while True:
             record = self._patiently(lambda: self._store.get(job_id))
-            if record.cancel_requested or record.attempts >= self._settings.max_attempts:
+            if record.cancel_requested or record.fruitless_attempts >= self._settings.max_attempts:
                 state, error = _verdict(record, deaths)
                 self._finish(job_id, state, error=error)
                 return False
             record = self._patiently(lambda: self._store.start(job_id, self._worker))
             tracker = Tracker()
             ended = Attempt(self._store, self._settings, record, owner, self._stopping).run(tracker)
-            if isinstance(ended, Died):
-                deaths[ended.how] += 1
-                log.warning("job %s: the process of attempt %d died: %s", job_id, record.attempts, ended.how)
-            else:
+            if not isinstance(ended, Died):
                 return self._settle(job_id, ended, tracker)
+            log.warning("job %s: the process of attempt %d died: %s", job_id, record.attempts, ended.how)
+            if tracker.fruitful:
+                deaths.clear()
+                self._tell_fruitful(job_id, tracker)
+            else:
+                deaths[ended.how] += 1
+
+    def _tell_fruitful(self, job_id: str, tracker: Tracker) -> None:
+        """Make sure that the death of this attempt does not count: the next starts from further on."""
+        self._patiently(lambda: self._store.progress(job_id, tracker.progress, tracker.stage_seconds, fruitful=True))
 
     def _settle(self, job_id: str, ended: Outcome | Interruption, tracker: Tracker) -> bool:
         """Write down how the last attempt ended; whether the job was put back into the queue."""
@@ -150,9 +157,8 @@ def _verdict(record: JobRecord, deaths: Counter[str]) -> tuple[JobState, JobErro
     if record.cancel_requested:
         return JobState.CANCELLED, None
     causes = deaths.copy()
-    if (unseen := record.attempts - deaths.total()) > 0:
+    if (unseen := record.fruitless_attempts - deaths.total()) > 0:
         causes["together with its worker"] += unseen
     listed = ", ".join(f"{how} ({times} times)" if times > 1 else how for how, times in causes.items())
-    return JobState.FAILED, JobError(
-        code="job-crashed", detail=f"the job's process died {record.attempts} times: {listed}"
-    )
+    detail = f"the job's process died {record.fruitless_attempts} times without getting further: {listed}"
+    return JobState.FAILED, JobError(code="job-crashed", detail=detail)

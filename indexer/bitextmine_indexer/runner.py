@@ -56,6 +56,11 @@ class Report:
     total: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The job has finished something that another attempt would find."""
+
+
 class ChildProcess:
     """One job's process, for one thread of the worker. Leaving the context ends it and all processes of its group.
 
@@ -91,9 +96,9 @@ class ChildProcess:
         if self._process.stdout is not None:
             self._process.stdout.close()
 
-    def reports(self, timeout: float) -> list[Report]:
+    def reports(self, timeout: float) -> list[Report | Published]:
         """What the process has said, after waiting up to `timeout` seconds for it; sets `outcome` when it is done."""
-        found: list[Report] = []
+        found: list[Report | Published] = []
         for key, _ in self._selector.select(timeout):
             chunk = os.read(key.fd, 1 << 16)
             if not chunk:
@@ -122,10 +127,12 @@ class ChildProcess:
             with self._process.stdin as stream:
                 stream.write(request.model_dump_json().encode())
 
-    def _understood(self, line: bytes) -> Report | None:
+    def _understood(self, line: bytes) -> Report | Published | None:
         match json.loads(line):
             case {"progress": {"stage": stage, "done": done, "total": total}}:
                 return Report(stage, done, total)
+            case {"published": _}:
+                return Published()
             case {"result": result}:
                 self.outcome = Succeeded(result)
             case {"error": {"code": code, "detail": detail}}:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Annotated
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bitextmine.jobs.queue import HEARTBEAT_SECONDS
+from bitextmine.jobs.settings import LogLevel, RedisUrl, validator
+from bitextmine.resources import Resources, default_memory, default_threads, parse_memory
 from bitextmine.workspace import Workspace, default_data_dir, default_encoders_dir
 
 CHILD_COMMAND = (sys.executable, "-m", "bitextmine_indexer.child")
-
-
-def _cores() -> int:
-    """The cores that this process may use, which in a container are often fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+Memory = Annotated[PositiveInt, BeforeValidator(validator(parse_memory))]
 
 
 class WorkerSettings(BaseSettings):
@@ -28,8 +25,10 @@ class WorkerSettings(BaseSettings):
     encoders_dir       where encoders are installed
     redis_url          `redis://`, `rediss://` or `unix://`; required
     heartbeat_seconds  a worker or a job silent for so long is taken for dead, and its work given to another
-    max_attempts       a job whose process died so often is failed (code job-crashed)
+    max_attempts       a job whose process died so often without getting further is failed (code job-crashed)
+    max_finished_jobs  of more the oldest records are dropped
     threads            for each job
+    memory             for each job, as 8GB; by default the jobs share a part of what is free when they start
     jobs_at_once       jobs that this worker runs side by side; memory is needed for each
     log_level          of the worker and of its jobs
     child_command      (for tests) what is started for each job
@@ -39,13 +38,20 @@ class WorkerSettings(BaseSettings):
 
     data_dir: Path = Field(default_factory=default_data_dir)
     encoders_dir: Path = Field(default_factory=default_encoders_dir)
-    redis_url: str = Field(validation_alias="REDIS_URL")
+    redis_url: RedisUrl = Field(validation_alias="REDIS_URL")
     heartbeat_seconds: PositiveFloat = HEARTBEAT_SECONDS
     max_attempts: PositiveInt = 3
-    threads: PositiveInt = Field(default_factory=_cores)
+    max_finished_jobs: PositiveInt = 10_000
+    threads: PositiveInt = Field(default_factory=default_threads)
+    memory: Memory | None = None
     jobs_at_once: PositiveInt = 1
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: LogLevel = "INFO"
     child_command: tuple[str, ...] = CHILD_COMMAND
+
+    @property
+    def resources(self) -> Resources:
+        """What a job that starts now may use."""
+        return Resources(self.threads, self.memory or default_memory() // self.jobs_at_once)
 
     @property
     def workspace(self) -> Workspace:

@@ -2,38 +2,45 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
-from bitextmine.catalog import Catalog
+from bitextmine.artifacts import ArtifactStore
+from bitextmine.calibration import load_calibration
+from bitextmine.catalog import Catalog, repair
 from bitextmine.corpus import Corpus, CorpusFile, CorpusFormat, Limits, ingest
 from bitextmine.encoders import open_encoder
-from bitextmine.errors import NotFoundError
+from bitextmine.errors import ConflictError, NotFoundError
 from bitextmine.jobs.record import JobKind
 from bitextmine.jobs.specs import IngestSpec, MineSpec
 from bitextmine.margin import Margin, Retrieval
-from bitextmine.mining import MiningParameters, mine
-from bitextmine.progress import Progress
+from bitextmine.mining import MiningParameters, mine, plan_mining
+from bitextmine.resources import Resources
 from bitextmine.search.method import Method
 from bitextmine.workspace import Workspace
+from bitextmine_indexer.child import Reporter
+
+log = logging.getLogger(__name__)
 
 
 def run(
-    kind: JobKind, spec: Mapping[str, Any], workspace: Workspace, threads: int | None, progress: Progress
+    kind: JobKind, spec: Mapping[str, Any], workspace: Workspace, resources: Resources, report: Reporter
 ) -> dict[str, Any]:
     """Do the job and return what its record shall hold as its result. Doing it again changes nothing."""
+    store = ArtifactStore(workspace.artifacts.root, report.published)
     if kind is JobKind.INGEST:
-        return _ingest(IngestSpec.model_validate(spec), workspace, progress)
-    return _mine(MineSpec.model_validate(spec), workspace, threads, progress)
+        return _ingest(IngestSpec.model_validate(spec), workspace, store, report)
+    return _mine(MineSpec.model_validate(spec), workspace, store, resources, report)
 
 
-def _ingest(spec: IngestSpec, workspace: Workspace, progress: Progress) -> dict[str, Any]:
+def _ingest(spec: IngestSpec, workspace: Workspace, store: ArtifactStore, report: Reporter) -> dict[str, Any]:
     upload = workspace.uploads / spec.upload
     file = CorpusFile(upload, spec.lang, CorpusFormat(spec.format), spec.source, spec.sha256)
     limits = Limits(max_chars=spec.max_chars, max_bytes=spec.max_bytes)
     try:
-        corpus = ingest(file, workspace.artifacts, limits=limits, progress=progress)
-        Catalog(workspace.corpora, workspace.artifacts).add(spec.name, corpus)
+        corpus = ingest(file, store, limits=limits, progress=report)
+        _give_name(spec.name, corpus, Catalog(workspace.corpora, store))
     except Exception:
         upload.unlink(missing_ok=True)  # the job has failed; one that is interrupted (SystemExit) is tried again
         raise
@@ -42,7 +49,18 @@ def _ingest(spec: IngestSpec, workspace: Workspace, progress: Progress) -> dict[
     return {"corpus": spec.name, "digest": corpus.digest, **counts}
 
 
-def _mine(spec: MineSpec, workspace: Workspace, threads: int | None, progress: Progress) -> dict[str, Any]:
+def _give_name(name: str, corpus: Corpus, catalog: Catalog) -> None:
+    """Name the corpus; one that comes too late for its name must not stay without one."""
+    try:
+        catalog.add(name, corpus)
+    except ConflictError:
+        catalog.delete_unnamed(corpus.digest)
+        raise
+
+
+def _mine(
+    spec: MineSpec, workspace: Workspace, store: ArtifactStore, resources: Resources, report: Reporter
+) -> dict[str, Any]:
     parameters = MiningParameters(
         k=spec.k,
         margin=Margin(spec.margin),
@@ -53,15 +71,17 @@ def _mine(spec: MineSpec, workspace: Workspace, threads: int | None, progress: P
         method=Method(spec.method),
         target_recall=spec.target_recall,
     )
-    encoder = open_encoder(spec.encoder, workspace.encoders, threads=threads)
-    src = _corpus(spec.src, spec.src_digest, workspace)
-    tgt = _corpus(spec.tgt, spec.tgt_digest, workspace)
-    bitext = mine(src, tgt, encoder, workspace.artifacts, parameters, progress=progress)
+    encoder = open_encoder(spec.encoder, workspace.encoders, threads=resources.threads)
+    src, tgt = _corpus(spec.src, spec.src_digest, store), _corpus(spec.tgt, spec.tgt_digest, store)
+    rates = load_calibration(workspace.root)
+    plan = plan_mining(src, tgt, encoder, parameters, resources=resources, calibration=rates)
+    log.info("%s", plan.line())
+    bitext = mine(src, tgt, encoder, store, parameters, plan=plan, progress=report)
     return {"bitext": bitext.digest, **{name: value for name, value in bitext.summary.items() if name != "seconds"}}
 
 
-def _corpus(name: str, digest: str, workspace: Workspace) -> Corpus:
-    artifact = workspace.artifacts.open("corpus", digest)
+def _corpus(name: str, digest: str, store: ArtifactStore) -> Corpus:
+    artifact = store.open("corpus", digest, repair=repair(name))
     if artifact is None:
         raise NotFoundError(f"corpus {name!r} was deleted before the job ran", code="corpus-not-found")
     return Corpus(artifact)

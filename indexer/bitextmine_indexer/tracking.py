@@ -6,22 +6,30 @@ import time
 from collections.abc import Callable
 
 from bitextmine.jobs.record import JobProgress
-from bitextmine_indexer.runner import Report
+from bitextmine_indexer.runner import Published, Report
 
 
 class Tracker:
-    """Follows one attempt; `progress` is the latest. `clock` returns seconds."""
+    """Follows one attempt; `progress` is the latest, `fruitful` whether it has published something, and `unsaid`
+    whether there is more to tell than was told. `clock` returns seconds.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.progress: JobProgress | None = None
+        self.fruitful = False
+        self.unsaid = False
         self._clock = clock
         self._stage: str | None = None
         self._began = 0.0
         self._first = 0
         self._finished: dict[str, float] = {}
 
-    def follow(self, report: Report) -> JobProgress:
-        """Complete the report by the rate since its stage began, and from that the seconds left; None if unknown."""
+    def follow(self, report: Report | Published) -> None:
+        """Complete a report by the rate since its stage began, and from that the seconds left; None if unknown."""
+        self.unsaid = True
+        if isinstance(report, Published):
+            self.fruitful = True
+            return
         if report.stage != self._stage:
             self._finished = self.stage_seconds
             self._stage, self._began, self._first = report.stage, self._clock(), report.done
@@ -35,7 +43,6 @@ class Tracker:
             rate=rate,
             eta_seconds=left / rate if rate and left is not None else None,
         )
-        return self.progress
 
     @property
     def stage_seconds(self) -> dict[str, float]:

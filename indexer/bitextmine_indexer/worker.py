@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -20,8 +20,9 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.errors import BrokerConnectionError
 from pydantic import ValidationError
 
-from bitextmine.errors import BitextmineError, NotFoundError, StoreUnavailableError
+from bitextmine.errors import BitextmineError, StoreUnavailableError
 from bitextmine.jobs.queue import ACTOR, QUEUE, connect, enqueue, make_broker
+from bitextmine.jobs.settings import problems
 from bitextmine.jobs.store import JobStore
 from bitextmine_indexer.child import LOG_FORMAT
 from bitextmine_indexer.job import JobRunner
@@ -32,7 +33,20 @@ log = logging.getLogger(__name__)
 UPLOAD_MAX_AGE_SECONDS = 86_400.0  # younger ones may still be arriving
 _TICK = 0.25  # seconds
 _POLL_MILLISECONDS = 250  # how long dramatiq's threads sleep when there is nothing to do
+_MOST_COMPLAINTS = 1000  # more of them tell nothing new
 _STOP_MILLISECONDS = 3000  # that its threads get to end; waiting for a store that is gone would be in vain
+
+
+class Complaints:
+    """Logs each complaint once, however often it comes."""
+
+    def __init__(self) -> None:
+        self._made: set[str] = set()
+
+    def __call__(self, error: OSError) -> None:
+        if str(error) not in self._made and len(self._made) < _MOST_COMPLAINTS:
+            self._made.add(str(error))
+            log.warning("left alone: %s", error)
 
 
 class Worker:
@@ -46,6 +60,7 @@ class Worker:
         self._broker = make_broker(self._client, settings.heartbeat_seconds)
         self._stopping = threading.Event()
         self._runner = JobRunner(self._store, self._broker, settings, self.name, self._stopping)
+        self._complain = Complaints()
         self._told_to_stop = False
         self._reachable = True
 
@@ -80,6 +95,7 @@ class Worker:
         """Say that this worker lives and, when it has nothing to do, look for what was left behind."""
         try:
             self._store.beat(self.name, self._settings.heartbeat_seconds)
+            self._store.prune(self._settings.max_finished_jobs)
             if self._runner.idle:
                 sweep(self._store, self._broker)
             self._reachable = True
@@ -88,13 +104,16 @@ class Worker:
                 log.warning("worker %s: %s", self.name, error)
             self._reachable = False
         if self._runner.idle:
-            self._settings.workspace.artifacts.sweep()
-            self._sweep_uploads()
+            self._sweep_files()
 
-    def _sweep_uploads(self) -> None:
-        with suppress(StoreUnavailableError, NotFoundError):
-            needed = {str(self._store.get(job_id).spec.get("upload")) for job_id in self._store.unfinished()}
-            sweep_uploads(self._settings.workspace.uploads, needed)
+    def _sweep_files(self) -> None:
+        try:
+            self._settings.workspace.artifacts.sweep(self._complain)
+            with suppress(StoreUnavailableError):
+                needed = {str(record.spec.get("upload")) for record in self._store.unfinished_records()}
+                sweep_uploads(self._settings.workspace.uploads, needed, self._complain)
+        except OSError as error:  # not even a directory can be read
+            self._complain(error)
 
     def _shut_down(self, queue: dramatiq.Worker) -> None:
         log.info("worker %s: stopping", self.name)
@@ -121,12 +140,21 @@ def sweep(store: JobStore, broker: RedisBroker) -> None:
             enqueue(broker, job_id)
 
 
-def sweep_uploads(directory: Path, needed: Collection[str], max_age_seconds: float = UPLOAD_MAX_AGE_SECONDS) -> None:
+def sweep_uploads(
+    directory: Path,
+    needed: Collection[str],
+    complain: Callable[[OSError], None],
+    max_age_seconds: float = UPLOAD_MAX_AGE_SECONDS,
+) -> None:
     """Delete the files that no job needs any more: it was cancelled, or its API died before the job was there."""
     for file in directory.iterdir() if directory.is_dir() else ():
-        with suppress(FileNotFoundError):
-            if file.name not in needed and time.time() - file.stat().st_mtime > max_age_seconds:
-                file.unlink()
+        try:
+            if file.name not in needed and time.time() - file.lstat().st_mtime > max_age_seconds:
+                file.unlink(missing_ok=True)
+        except FileNotFoundError:
+            continue
+        except OSError as error:  # what is no upload
+            complain(error)
 
 
 def main() -> int:
@@ -134,12 +162,12 @@ def main() -> int:
     try:
         settings = WorkerSettings()
     except ValidationError as error:
-        for problem in error.errors():
-            sys.stderr.write(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}\n")
+        sys.stderr.writelines(f"bitextmine: {line}\n" for line in problems(error))
         return 2
     logging.basicConfig(stream=sys.stderr, level=settings.log_level, format=LOG_FORMAT)
     try:
-        return Worker(settings).run()
+        worker = Worker(settings)
     except (BitextmineError, OSError) as error:
         log.error("%s", error)  # noqa: TRY400  one line: the settings are wrong, not the program
         return 2
+    return worker.run()

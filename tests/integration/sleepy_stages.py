@@ -6,6 +6,7 @@ print       text for standard output, where it must do no harm
 error       code of an InputError to raise
 memory      whether to run out of memory
 bug         text of a ValueError to raise
+publish     number of starts that publish an artifact of their own, before they end or wait
 die         number of starts that end with SIGKILL
 helper      whether to start a process of its own; its id goes to the file <starts>.helper
 deaf        whether to ignore SIGTERM
@@ -21,14 +22,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bitextmine.artifacts import ArtifactKey, ArtifactStore
 from bitextmine.errors import InputError
 from bitextmine.jobs.record import JobKind
-from bitextmine.progress import Progress
+from bitextmine.resources import Resources
 from bitextmine.workspace import Workspace
-from bitextmine_indexer.child import main
+from bitextmine_indexer.child import Reporter, main
 
 
-def run(kind: JobKind, spec: dict[str, Any], workspace: Workspace, threads: int, progress: Progress) -> dict[str, Any]:
+def run(
+    kind: JobKind, spec: dict[str, Any], workspace: Workspace, resources: Resources, progress: Reporter
+) -> dict[str, Any]:
     starts = Path(spec["starts"])
     with starts.open("a") as stream:
         stream.write(f"{os.getpid()}\n")
@@ -41,7 +45,11 @@ def run(kind: JobKind, spec: dict[str, Any], workspace: Workspace, threads: int,
         print(spec["print"])
     for step in range(3):
         progress("prepare", step + 1, 3)
-    if len(starts.read_text().split()) <= spec.get("die", 0):
+    start = len(starts.read_text().split())
+    if start <= spec.get("publish", 0):
+        with ArtifactStore(workspace.artifacts.root, progress.published).publish(ArtifactKey("nap", {"n": start}, {})):
+            pass
+    if start <= spec.get("die", 0):
         os.kill(os.getpid(), signal.SIGKILL)
     _raise_what_is_asked_for(spec)
     done = 0
@@ -49,7 +57,7 @@ def run(kind: JobKind, spec: dict[str, Any], workspace: Workspace, threads: int,
         done += 10
         progress("wait", done, 1_000_000)
         time.sleep(0.02)
-    return {"kind": kind.value, "root": str(workspace.root), "threads": threads, "done": done}
+    return {"kind": kind.value, "root": str(workspace.root), "threads": resources.threads, "done": done}
 
 
 def _raise_what_is_asked_for(spec: dict[str, Any]) -> None:

@@ -94,6 +94,36 @@ def test_jobs_are_listed_newest_first_in_pages(store: JobStore) -> None:
     assert pages == ids
 
 
+def test_unfinished_records_come_oldest_first(store: JobStore) -> None:
+    ids = sorted(store.create(JobKind.INGEST, {"number": n}).id for n in range(3))
+    store.request_cancel(ids[1])
+    assert [record.id for record in store.unfinished_records()] == [ids[0], ids[2]]
+
+
+def test_pruning_keeps_the_newest_finished_jobs_and_all_unfinished_ones(store: JobStore) -> None:
+    ids = sorted(store.create(JobKind.INGEST, {"number": n}).id for n in range(9))
+    assert store.prune(0) == 0
+    for job_id in (*ids[1:4], *ids[5:]):
+        store.request_cancel(job_id)
+    assert store.prune(7) == 0
+    assert store.prune(2) == 5
+    assert [record.id for record in store.recent(99)] == [ids[8], ids[7], ids[4], ids[0]]
+    assert store.unfinished() == [ids[0], ids[4]]
+
+
+def test_attempts_that_left_something_do_not_count_as_fruitless(store: JobStore) -> None:
+    job_id = store.create(JobKind.INGEST, {}).id
+    for _ in range(2):
+        store.start(job_id, "w")
+    store.progress(job_id, JobProgress(stage="s", done=1), {})
+    assert store.get(job_id).fruitless_attempts == 2
+    store.progress(job_id, None, {}, fruitful=True)
+    assert store.put_back(job_id).fruitless_attempts == 0
+    record = store.start(job_id, "w")
+    assert (record.attempts, record.fruitless_attempts) == (2, 1)
+    assert store.put_back(job_id).fruitless_attempts == 0
+
+
 def test_deleting_forgets_finished_jobs_only(store: JobStore) -> None:
     job_id = store.create(JobKind.INGEST, {}).id
     with pytest.raises(ConflictError) as caught:
@@ -167,6 +197,7 @@ def test_a_server_that_is_gone_is_one_error_and_its_data_survives_kill_9(tmp_pat
         assert store.get(record.id) == record
 
 
-def test_a_url_of_another_kind_is_refused() -> None:
+@pytest.mark.parametrize("url", ["http://localhost", "nonsense", "redis://h:port", "redis://[::1", "redis://h?what=1"])
+def test_a_url_of_another_kind_is_refused(url: str) -> None:
     with pytest.raises(ParameterError, match="not a Redis URL"):
-        connect("http://localhost")
+        connect(url)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,6 @@ from dramatiq.brokers.redis import RedisBroker
 
 from bitextmine.jobs.queue import connect, enqueue
 from bitextmine.jobs.record import JobKind, JobState
-from bitextmine.jobs.store import JobStore
 from tests.integration.conftest import Jobs, WorkerProcess
 from tests.integration.valkey_server import valkey_server
 from tests.integration.waiting import gone, wait_until
@@ -79,8 +79,36 @@ def test_a_job_that_kills_every_process_is_failed(worker: WorkerProcess, jobs: J
     assert (record.state, record.attempts) == (JobState.FAILED, 3)
     assert record.error is not None
     assert record.error.code == "job-crashed"
-    assert "died 3 times: killed by SIGKILL" in record.error.detail
+    assert "died 3 times without getting further: killed by SIGKILL" in record.error.detail
     assert len(jobs.pids) == 3
+
+
+def test_deaths_after_new_work_do_not_count(worker: WorkerProcess, jobs: Jobs) -> None:
+    record = jobs.ended(jobs.submit(die=7, publish=5))
+    assert (record.state, record.attempts, record.fruitless_attempts) == (JobState.SUCCEEDED, 8, 3)
+
+
+def test_a_job_that_got_further_and_then_kills_every_process_is_failed(worker: WorkerProcess, jobs: Jobs) -> None:
+    record = jobs.ended(jobs.submit(die=99, publish=2))
+    assert (record.state, record.attempts) == (JobState.FAILED, 5)
+    assert record.error is not None
+    assert "died 3 times without getting further" in record.error.detail
+
+
+def test_a_worker_killed_again_and_again_does_not_fail_a_job_that_gets_further(
+    start_worker: StartWorker, redis_url: str, jobs: Jobs
+) -> None:
+    job_id = jobs.submit_waiting(publish=99)
+    for attempt in range(1, 4):
+        worker = start_worker(redis_url, BITEXTMINE_MAX_ATTEMPTS="2")
+        jobs.running_process(attempt)
+        wait_until(lambda: jobs.store.get(job_id).fruitless_attempts == 0, "the store knows of the new work")
+        worker.kill()
+    start_worker(redis_url, BITEXTMINE_MAX_ATTEMPTS="2")
+    jobs.running_process(4)
+    jobs.let_go()
+    record = jobs.ended(job_id)
+    assert (record.state, record.attempts) == (JobState.SUCCEEDED, 4)
 
 
 def test_cancelling_a_queued_job_keeps_it_from_running(start_worker: StartWorker, redis_url: str, jobs: Jobs) -> None:
@@ -145,7 +173,7 @@ def test_a_job_that_takes_its_worker_along_is_failed_in_the_end(
     record = jobs.ended(job_id)
     assert record.error is not None
     assert record.error.code == "job-crashed"
-    assert "died 2 times: together with its worker (2 times)" in record.error.detail
+    assert "died 2 times without getting further: together with its worker (2 times)" in record.error.detail
 
 
 def test_a_job_whose_message_is_lost_is_found(worker: WorkerProcess, jobs: Jobs, tmp_path: Path) -> None:
@@ -256,11 +284,45 @@ def test_a_worker_started_before_redis_waits_for_it(start_worker: StartWorker, t
         wait_until(lambda: len(jobs.store.workers()) == 1, "the worker says that it lives")
 
 
+@pytest.mark.parametrize("wrong", [{"MAX_ATTEMPTS": "0"}, {"MEMORY": "lots"}, {"LOG_LEVEL": "chatty"}])
 def test_wrong_settings_are_one_line_and_exit_status_2(
-    start_worker: StartWorker, redis_url: str, store: JobStore
+    start_worker: StartWorker, redis_url: str, wrong: dict[str, str]
 ) -> None:
-    worker = start_worker(redis_url, BITEXTMINE_MAX_ATTEMPTS="0")
+    ((name, value),) = wrong.items()
+    worker = start_worker(redis_url, **{f"BITEXTMINE_{name}": value})
     wait_until(lambda: not worker.alive, "the worker has ended")
     assert worker.stop() == 2
     (line,) = worker.log.splitlines()
-    assert line.startswith("max_attempts: ")
+    assert line.startswith(f"bitextmine: BITEXTMINE_{name}: ")
+
+
+def test_a_redis_url_that_is_none_is_one_line_and_exit_status_2(start_worker: StartWorker) -> None:
+    worker = start_worker("nonsense")
+    wait_until(lambda: not worker.alive, "the worker has ended")
+    assert worker.stop() == 2
+    (line,) = worker.log.splitlines()
+    assert line.startswith("bitextmine: REDIS_URL: 'nonsense' is not a Redis URL: ")
+
+
+def test_stray_entries_are_told_once_and_stop_nothing(
+    start_worker: StartWorker, redis_url: str, jobs: Jobs, tmp_path: Path
+) -> None:
+    uploads, staging = (tmp_path / "data" / name for name in ("uploads", "artifacts/.staging"))
+    for folder in (uploads / "folder", staging):
+        folder.mkdir(parents=True)
+        os.utime(folder, (0, 0))
+    (staging / "loop").symlink_to("loop")
+    worker = start_worker(redis_url, BITEXTMINE_HEARTBEAT_SECONDS="0.6")
+    wait_until(lambda: worker.log.count("left alone") == 2, "both were told of")
+    jobs.let_go()
+    assert jobs.ended(jobs.submit_waiting()).state is JobState.SUCCEEDED
+    time.sleep(1)  # five rounds of housekeeping
+    assert worker.alive
+    assert worker.log.count("left alone") == 2
+
+
+def test_of_finished_jobs_the_oldest_are_dropped(start_worker: StartWorker, redis_url: str, jobs: Jobs) -> None:
+    start_worker(redis_url, BITEXTMINE_MAX_FINISHED_JOBS="2")
+    jobs.let_go()
+    ids = [jobs.submit_waiting() for _ in range(5)]
+    wait_until(lambda: [record.id for record in jobs.store.recent(9)] == ids[:2:-1], "two are left")

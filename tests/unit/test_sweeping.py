@@ -9,20 +9,32 @@ from pathlib import Path
 import pytest
 
 from bitextmine.artifacts import ArtifactKey, ArtifactStore
-from bitextmine_indexer.worker import sweep_uploads
+from bitextmine_indexer.worker import Complaints, sweep_uploads
 
 
 def test_old_uploads_that_no_job_needs_are_deleted(tmp_path: Path) -> None:
     for name in ("old", "old-and-needed", "young"):
         (tmp_path / name).write_text("text")
-    for name in ("old", "old-and-needed"):
+    (tmp_path / "folder").mkdir()
+    for name in ("old", "old-and-needed", "folder"):
         os.utime(tmp_path / name, (time.time() - 1000, time.time() - 1000))
-    sweep_uploads(tmp_path, {"old-and-needed"}, max_age_seconds=500)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["old-and-needed", "young"]
+    told: list[OSError] = []
+    sweep_uploads(tmp_path, {"old-and-needed"}, told.append, max_age_seconds=500)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "old-and-needed", "young"]
+    assert ["folder" in str(error) for error in told] == [True]
 
 
 def test_no_uploads_directory_is_nothing_to_sweep(tmp_path: Path) -> None:
-    sweep_uploads(tmp_path / "absent", set())
+    sweep_uploads(tmp_path / "absent", set(), pytest.fail)
+
+
+def test_a_complaint_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    complain = Complaints()
+    for path in ("one", "two", "one"):
+        complain(OSError(f"cannot remove {path}"))
+    assert [record.getMessage() for record in caplog.records] == [
+        "left alone: cannot remove one", "left alone: cannot remove two",
+    ]  # fmt: skip
 
 
 def test_a_damaged_artifact_is_left_out_of_a_listing_with_a_warning(

@@ -1,0 +1,62 @@
+"""What the settings of the API, the worker and `serve` have in common: types that refuse values which cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BeforeValidator, ValidationError
+
+from bitextmine.errors import ParameterError
+from bitextmine.jobs.queue import connect
+
+T = TypeVar("T")
+Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+LEVELS: tuple[Level, ...] = ("DEBUG", "INFO", "WARNING", "ERROR")
+_PREFIX = "BITEXTMINE_"
+
+
+def check_level(text: str) -> Level:
+    """A log level, written in whatever case.
+
+    Raises:
+        ParameterError: there is no such level.
+    """
+    if (level := text.strip().upper()) not in LEVELS:
+        raise ParameterError(f"{text!r} is no log level; use {', '.join(LEVELS)}")
+    return level
+
+
+def check_redis_url(url: str) -> str:
+    """
+    Raises:
+        ParameterError: it is not the URL of a Redis.
+    """
+    connect(url).close()
+    return url
+
+
+def problems(error: ValidationError) -> list[str]:
+    """What is wrong with settings: a line for each, with the name of its environment variable."""
+    found = []
+    for problem in error.errors():
+        name = "_".join(map(str, problem["loc"])).upper()
+        variable = name if name == "REDIS_URL" else _PREFIX + name
+        found.append(f"{variable}: {problem['msg'].removeprefix('Value error, ')}")
+    return found
+
+
+def validator(check: Callable[[str], T]) -> Callable[[object], object]:
+    """A check that raises ParameterError as a validator of strings: pydantic wants a ValueError."""
+
+    def validate(value: object) -> object:
+        try:
+            return check(value) if isinstance(value, str) else value
+        except ParameterError as error:
+            raise ValueError(str(error)) from error
+
+    return validate
+
+
+LogLevel = Annotated[Level, BeforeValidator(validator(check_level))]
+RedisUrl = Annotated[str, BeforeValidator(validator(check_redis_url))]
