@@ -12,8 +12,6 @@
       ArtifactError         an artifact on disk that is damaged
       DiskFullError         no room to write; nothing is half-written
       StoreUnavailableError Redis (or Valkey) does not answer
-      JobFailedError        a job's process died too often
-      CancelledError        the work was cancelled
 
 Each error carries a stable `code` (kebab-case, documented in docs/errors.md). The service maps codes to HTTP
 statuses in one table; messages name the file, line and reason and fit on one line.
@@ -78,14 +76,6 @@ class DiskFullError(BitextmineError):
 
 class StoreUnavailableError(BitextmineError):
     default_code = "store-unavailable"
-
-
-class JobFailedError(BitextmineError):
-    default_code = "job-failed"
-
-
-class CancelledError(BitextmineError):
-    default_code = "cancelled"
 
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)

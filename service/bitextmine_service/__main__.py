@@ -7,20 +7,26 @@ import sys
 import uvicorn
 from pydantic import ValidationError
 
+from bitextmine.errors import BitextmineError, InputError
+from bitextmine.jobs.settings import problems
 from bitextmine_service.app import create_app
 from bitextmine_service.settings import ServiceSettings
 
 
 def main() -> int:
+    """Serve until told to stop; the exit status: 2, with a line that says why, when the settings cannot be used."""
     try:
         settings = ServiceSettings()
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        app = create_app(settings)
     except ValidationError as error:
-        for problem in error.errors():
-            sys.stderr.write(f"bitextmine: setting {'.'.join(map(str, problem['loc']))}: {problem['msg']}\n")
-        return 2
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+        return _fail(2, *problems(error))
+    except OSError as error:
+        return _fail(2, f"the data directory cannot be used: {error}")
+    except BitextmineError as error:
+        return _fail(2 if isinstance(error, InputError) else 1, str(error))
     uvicorn.run(
-        create_app(settings),
+        app,
         host=settings.host,
         port=settings.port,
         log_level=settings.log_level.lower(),
@@ -28,6 +34,11 @@ def main() -> int:
         server_header=False,
     )
     return 0
+
+
+def _fail(status: int, *lines: str) -> int:
+    sys.stderr.writelines(f"bitextmine: {line}\n" for line in lines)
+    return status
 
 
 if __name__ == "__main__":

@@ -119,7 +119,7 @@ class JobOut(BaseModel):
         if record.result and "corpus" in record.result:
             links["corpus"] = f"/v1/corpora/{record.result['corpus']}"
         request = {name: value for name, value in record.spec.items() if name not in _INTERNAL}
-        fields = record.model_dump(exclude={"spec", "worker"})
+        fields = record.model_dump(exclude={"spec", "worker", "fruitless_attempts"})
         return cls(**fields, request=request, links=links)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from bitextmine.jobs.settings import LogLevel, RedisUrl
 from bitextmine.workspace import Workspace, default_data_dir, default_encoders_dir
 
 
@@ -15,7 +16,7 @@ class ServiceSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="BITEXTMINE_", populate_by_name=True, frozen=True)
 
-    redis_url: str = Field(validation_alias="REDIS_URL", description="redis:// or unix:// URL of Redis or Valkey.")
+    redis_url: RedisUrl = Field(validation_alias="REDIS_URL", description="redis:// or unix:// URL of Redis or Valkey.")
     data_dir: Path = Field(default_factory=default_data_dir, description="Shared with the workers.")
     encoders_dir: Path = Field(default_factory=default_encoders_dir)
     host: str = "127.0.0.1"
@@ -25,7 +26,7 @@ class ServiceSettings(BaseSettings):
     max_chars: int = Field(default=10_000, gt=0, description="Longer lines are refused.")
     max_unfinished_jobs: int = Field(default=1_000, gt=0, description="Beyond it new jobs get 429.")
     min_free_bytes: int = Field(default=1 << 30, ge=0, description="Less free disk makes /readyz fail.")
-    log_level: str = "info"
+    log_level: LogLevel = "INFO"
 
     @property
     def workspace(self) -> Workspace:

@@ -126,8 +126,10 @@ class Service:
         self._stack.callback(api.close)
         return api
 
-    def start_worker(self) -> Process:
-        self.worker = Process("bitextmine_indexer", self._folder / "worker.log", self._settings)
+    def start_worker(self, **settings: str) -> Process:
+        """A worker, with settings of its own (without their prefix)."""
+        prefixed = {f"BITEXTMINE_{name.upper()}": value for name, value in settings.items()}
+        self.worker = Process("bitextmine_indexer", self._folder / "worker.log", {**self._settings, **prefixed})
         self._stack.callback(self.worker.kill)
         return self.worker
 

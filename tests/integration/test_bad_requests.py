@@ -122,6 +122,9 @@ def test_a_huge_body_is_refused(api: Api, announced: bool) -> None:
         ("GET", f"/v1/jobs/{UNKNOWN}", "job-not-found"),
         ("GET", "/v1/jobs/a%00b%ff", "job-not-found"),
         ("POST", f"/v1/jobs/{UNKNOWN}/cancel", "job-not-found"),
+        ("DELETE", f"/v1/jobs/{UNKNOWN}", "job-not-found"),
+        ("DELETE", f"/v1/bitexts/{UNKNOWN}", "bitext-not-found"),
+        ("DELETE", "/v1/bitexts/%2e%2e", "bitext-not-found"),
         ("GET", f"/v1/bitexts/{UNKNOWN}", "bitext-not-found"),
         ("GET", "/v1/bitexts/%2e%2e", "bitext-not-found"),
         ("GET", f"/v1/bitexts/{UNKNOWN}/pairs", "bitext-not-found"),
@@ -130,7 +133,6 @@ def test_a_huge_body_is_refused(api: Api, announced: bool) -> None:
         ("GET", "/v1/corpora/%2e%2e%2fx", "not-found"),
         ("GET", "/v1/corpora/", "not-found"),
         ("GET", "/v1/nothing", "not-found"),
-        ("GET", "/", "not-found"),
     ],
 )
 def test_what_is_not_there_is_404(api: Api, method: str, path: str, code: str) -> None:
@@ -147,6 +149,7 @@ def test_a_name_that_no_corpus_can_have_is_refused(api: Api, name: str) -> None:
         problem(api.http.send(request), 422, "invalid-request")
 
 
+FAR = {"/v1/jobs": "0" * 22, "/v1/bitexts": f"0-{UNKNOWN}"}  # before the first
 LISTS = ["/v1/corpora", "/v1/corpora/de/refused", "/v1/jobs", "/v1/bitexts"]
 
 
@@ -157,7 +160,7 @@ def test_a_bad_cursor_or_limit_is_refused(api: Api, path: str) -> None:
     for limit in ("0", "-1", "1001", "ten", "", "1.5", "9" * 30):
         refused = problem(api.http.get(path, params={"limit": limit}), 422, "invalid-request")
         assert refused["errors"][0]["where"] == "query.limit"
-    far = "0" * 22 if path == "/v1/jobs" else "cDk5OTk5OTk5OTk5OTk5OTk5OQ"  # position 99999999999999999
+    far = FAR.get(path, "cDk5OTk5OTk5OTk5OTk5OTk5OQ")  # position 99999999999999999
     assert api.http.get(path, params={"cursor": far}).json() == {"items": [], "next_cursor": None}
 
 

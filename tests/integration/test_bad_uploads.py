@@ -114,6 +114,12 @@ def test_text_that_expands_beyond_the_limit_fails_its_job(strict: Api) -> None:
     assert "200,000" in error["detail"]
 
 
+def test_a_form_is_refused_with_a_hint(api: Api) -> None:
+    form = {"file": ("news.de", b"Haus\n")}
+    answer = api.http.post("/v1/corpora", params={"name": "form", "lang": "de"}, files=form)
+    assert "use -T FILE or --data-binary @FILE" in problem(answer, 422, "unsupported-input")["detail"]
+
+
 def test_an_empty_upload_is_refused(api: Api) -> None:
     problem(api.upload("nothing", b""), 422, "empty-corpus")
     problem(api.upload("nothing", iter([b""])), 422, "empty-corpus")

@@ -96,6 +96,13 @@ def _jsonl(sentences: bytes) -> bytes:
     ).encode()
 
 
+@pytest.mark.parametrize("source", ["news.jsonl", "News.NDJSON.gz", "news.de.jsonl.zst"])
+def test_the_format_is_told_by_the_files_name(api: Api, source: str) -> None:
+    accepted = api.upload(f"told-{source.lower()}", _jsonl(GERMAN), source=source)
+    assert accepted.json()["request"]["format"] == "jsonl"
+    assert api.succeeded(accepted)["sentences"] == 60
+
+
 @pytest.mark.parametrize(
     ("name", "content", "form"),
     [
@@ -238,6 +245,12 @@ def _slowest_livez(api: Api, work: Callable[[], Any]) -> tuple[float, Any]:
     return slowest, future.result()
 
 
+def test_the_root_leads_to_the_description(api: Api) -> None:
+    assert api.http.get("/").is_redirect
+    page = api.http.get("/", follow_redirects=True)
+    assert (page.status_code, page.url.path) == (200, "/docs")
+
+
 def test_encoders_are_listed_installed_or_not(api: Api) -> None:
     found = {encoder["name"]: encoder for encoder in api.http.get("/v1/encoders").json()["items"]}
     assert found[ENCODER]["installed"]
@@ -269,5 +282,6 @@ def test_readiness_names_what_is_missing(tmp_path_factory: pytest.TempPathFactor
 def _missing(api: Api) -> dict[str, str]:
     answer = api.http.get("/readyz")
     assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
     assert not answer.json()["ready"]
     return {check["name"]: check["detail"] for check in answer.json()["checks"] if not check["ok"]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pathlib
 from http import HTTPStatus
 from typing import Annotated
 
@@ -10,9 +11,9 @@ from anyio import to_thread
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from bitextmine.catalog import NAME_PATTERN, check_name
-from bitextmine.corpus import CorpusFormat
-from bitextmine.errors import ArtifactError, ConflictError
+from bitextmine.catalog import NAME_PATTERN
+from bitextmine.corpus import CorpusFormat, format_of
+from bitextmine.errors import ArtifactError, ConflictError, CorpusInputError, NotFoundError
 from bitextmine.jobs.record import JobKind
 from bitextmine.jobs.specs import IngestSpec
 from bitextmine.languages import parse_language
@@ -51,15 +52,17 @@ async def create_corpus(
     context: Ctx,
     name: Annotated[str, Query(pattern=f"^{NAME_PATTERN}$", description="A name for the corpus, not taken yet.")],
     lang: Annotated[str, Query(max_length=40, description="Its language: de, deu, deu_Latn, zh-Hans ...")],
-    form: Annotated[CorpusFormat, Query(alias="format", description="How a line holds its sentence.")] = (
-        CorpusFormat.TEXT
-    ),
+    form: Annotated[
+        CorpusFormat | None,
+        Query(alias="format", description="How a line holds its sentence; told by the name in `source` if absent."),
+    ] = None,
     source: Annotated[str | None, Query(max_length=200, description="The file's name, kept as provenance.")] = None,
 ) -> JSONResponse:
     """Upload a corpus, one sentence a line: the body is the file. The job that is answered makes it ready to mine.
 
     Try: curl -T news.de.gz 'http://127.0.0.1:8000/v1/corpora?name=news-de&lang=de' -X POST
     """
+    _check_plain_body(request)
     language = parse_language(lang)
     limit = context.settings.max_upload_bytes
     uploads.check_size(int(request.headers.get("content-length", "0")), limit)
@@ -68,7 +71,7 @@ async def create_corpus(
     spec = IngestSpec(
         name=name,
         lang=language,
-        format=form,
+        format=form or format_of(pathlib.Path(source or name)),
         source=source or name,
         upload=upload.name,
         sha256=upload.sha256,
@@ -91,8 +94,8 @@ def list_corpora(context: Ctx, limit: Limit = 100, cursor: Cursor = None) -> Cor
     corpora = []
     for entry in entries:
         try:
-            corpora.append(CorpusOut.of(entry, context.catalog.open(entry.name)))
-        except ArtifactError as error:  # one damaged corpus must not hide the others; asked for by name, it says so
+            corpora.append(CorpusOut.of(entry, context.catalog.corpus(entry)))
+        except ArtifactError as error:  # damaged, or deleted meanwhile; asked for by name, it says so
             _logger.error("%s", error)  # noqa: TRY400 - one line: the file is damaged, not the program
     return CorpusPage(items=corpora, next_cursor=following)
 
@@ -120,20 +123,26 @@ def get_refused_lines(context: Ctx, name: NamePath, limit: Limit = 100, cursor: 
 )
 def delete_corpus(context: Ctx, name: NamePath) -> None:
     """Delete a corpus and its embeddings. Bitexts mined from it stay. Refused while a job uses it."""
-    context.catalog.get(name)
-    for job_id in context.jobs.unfinished():
-        job = context.jobs.get(job_id)
+    if not context.catalog.has(name):
+        raise NotFoundError(f"there is no corpus {name!r}", code="corpus-not-found")
+    for job in context.jobs.unfinished_records():
         if name in (job.spec.get("src"), job.spec.get("tgt")):
-            raise ConflictError(f"job {job_id} mines corpus {name!r}; cancel it or wait", code="corpus-in-use")
+            raise ConflictError(f"job {job.id} mines corpus {name!r}; cancel it or wait", code="corpus-in-use")
     context.catalog.delete(name)
+
+
+def _check_plain_body(request: Request) -> None:
+    """Refuse a form: its boundaries and headers would become sentences."""
+    if request.headers.get("content-type", "").strip().lower().startswith("multipart/form-data"):
+        message = (
+            "the body is a form, and must be the file itself: with curl use -T FILE or --data-binary @FILE, not -F"
+        )
+        raise CorpusInputError(message, code="unsupported-input")
 
 
 def _check_free(context: Context, name: str) -> None:
     """Refuse before the upload what would be refused after it."""
     context.check_room_for_a_job()
-    taken = name in {entry.name for entry in context.catalog.list()}
-    for job_id in context.jobs.unfinished():
-        job = context.jobs.get(job_id)
-        taken = taken or (job.kind is JobKind.INGEST and job.spec["name"] == check_name(name))
-    if taken:
+    coming = {job.spec["name"] for job in context.jobs.unfinished_records() if job.kind is JobKind.INGEST}
+    if name in coming or context.catalog.has(name):
         raise ConflictError(f"there is a corpus {name!r} already; delete it or take another name", code="corpus-exists")

@@ -6,7 +6,7 @@ import re
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Response
 from fastapi.responses import JSONResponse
 
 from bitextmine.encoders import open_encoder
@@ -68,6 +68,17 @@ def list_jobs(context: Ctx, limit: Limit = 100, cursor: Cursor = None) -> JobPag
 def get_job(context: Ctx, job_id: JobId) -> JobOut:
     """One job: its state, and while it runs its stage, how much of it is done and when it will be."""
     return JobOut.of(context.jobs.get(job_id))
+
+
+@router.delete(
+    "/jobs/{job_id}",
+    status_code=HTTPStatus.NO_CONTENT,
+    response_class=Response,
+    responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+def delete_job(context: Ctx, job_id: JobId) -> None:
+    """Forget a job that is over. What it made stays."""
+    context.jobs.delete(job_id)
 
 
 @router.post(

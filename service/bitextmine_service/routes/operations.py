@@ -7,16 +7,22 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 
 from bitextmine import __version__
 from bitextmine.encoders import PRESETS, installed
 from bitextmine.errors import BitextmineError, StoreUnavailableError
 from bitextmine_service.context import Context, Ctx
 from bitextmine_service.models import Check, EncoderList, EncoderOut, Liveness, Readiness
-from bitextmine_service.problems import documented
+from bitextmine_service.problems import RETRY_SECONDS, documented
 
 router = APIRouter(tags=["operations"])
+
+
+@router.get("/", include_in_schema=False)
+def root() -> RedirectResponse:
+    """To the page that describes the API, also behind a proxy that adds a prefix."""
+    return RedirectResponse("docs")
 
 
 @router.get("/livez")
@@ -40,7 +46,8 @@ def readyz(context: Ctx) -> JSONResponse:
     ]
     readiness = Readiness(ready=all(check.ok for check in checks), checks=checks)
     status = HTTPStatus.OK if readiness.ready else HTTPStatus.SERVICE_UNAVAILABLE
-    return JSONResponse(readiness.model_dump(), status)
+    headers = {} if readiness.ready else {"Retry-After": RETRY_SECONDS}
+    return JSONResponse(readiness.model_dump(), status, headers)
 
 
 @router.get("/v1/encoders", responses=documented())
