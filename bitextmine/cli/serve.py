@@ -22,6 +22,9 @@ def serve(
     host: Annotated[str, typer.Option(envvar="BITEXTMINE_HOST", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(envvar="BITEXTMINE_PORT", min=1, max=65535, help="Port to listen on.")] = 8000,
     redis_url: RedisUrl = None,
+    log_level: Annotated[
+        str, typer.Option(envvar="BITEXTMINE_LOG_LEVEL", help="DEBUG, INFO, WARNING or ERROR, for all that it starts.")
+    ] = "INFO",
     data_dir: console.DataDir = None,
     encoders_dir: console.EncodersDir = None,
 ) -> None:
@@ -30,11 +33,13 @@ def serve(
     Everything is in the data directory: stop and start at will, unfinished jobs go on. Ctrl-C stops it all.
     The API describes itself at http://HOST:PORT/docs.
     """
+    from bitextmine.jobs.settings import check_level
     from bitextmine.supervisor.serve import serve as run_service
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.basicConfig(level=check_level(log_level), format="%(asctime)s %(levelname)s %(message)s")
     place = console.workspace(data_dir, encoders_dir)
-    raise typer.Exit(run_service(workspace=place, host=host, port=port, redis_url=redis_url))
+    status = run_service(workspace=place, host=host, port=port, redis_url=redis_url, log_level=log_level)
+    raise typer.Exit(status)
 
 
 def worker(

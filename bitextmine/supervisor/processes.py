@@ -26,16 +26,21 @@ _FIRST_DELAY = 0.25  # before a restart; doubled with every quick death
 _GRACE = 10.0  # from SIGTERM to SIGKILL
 _TAIL = 4096  # bytes of a process's output that are kept to explain its death
 _TAIL_LINES = 10
+_WRONG_SETTINGS = 2  # the exit status that says that another start would end the same way
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:
-    """What to run: `env` is added to this process's own; the next process starts once `ready` says so."""
+    """What to run: `env` is added to this process's own; the next process starts once `ready` says so.
+
+    Lines of output that hold `unsaid` are not passed on.
+    """
 
     name: str
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
     ready: Callable[[], bool] = lambda: True
+    unsaid: bytes | None = None
 
 
 class Supervisor:
@@ -46,9 +51,12 @@ class Supervisor:
         self._children = [_Child(spec, self._selector, output or sys.stderr.buffer) for spec in specs]
         self._stopping = False
         self._hopeless = False
+        self._refused = False
 
     def run(self) -> int:
-        """Start all, watch them, stop all; 0 after a signal, 1 when a process kept dying as soon as it was started."""
+        """Start all, watch them, stop all; 0 after a signal, 1 when a process kept dying as soon as it was started, 2
+        when one ended with that status, by which it says that its settings are wrong.
+        """
         with self._signals():
             try:
                 for child in self._children:
@@ -59,12 +67,13 @@ class Supervisor:
                 for child in reversed(self._children):
                     self._stop(child)
                 self._selector.close()
-        return 1 if self._hopeless else 0
+        return _WRONG_SETTINGS if self._refused else int(self._hopeless)
 
     def _watch_until(self, done: Callable[[], bool]) -> None:
         while not self._stopping and not self._hopeless and not done():
             for child in self._children:
                 child.keep_running()
+                self._refused = self._refused or child.refused
                 self._hopeless = self._hopeless or child.hopeless
             self._forward_output()
 
@@ -105,6 +114,8 @@ class _Child:
         self._started = 0.0
         self._quick_deaths = 0
         self._tail = b""
+        self._line = b""
+        self.refused = False
 
     @property
     def running(self) -> bool:
@@ -112,7 +123,7 @@ class _Child:
 
     @property
     def hopeless(self) -> bool:
-        return self._quick_deaths >= _QUICK_DEATHS
+        return self.refused or self._quick_deaths >= _QUICK_DEATHS
 
     def ready(self) -> bool:
         return self.running and self.spec.ready()
@@ -150,7 +161,7 @@ class _Child:
             env={**os.environ, **self.spec.env},
             start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops them in order
         )
-        self._started, self._tail = time.monotonic(), b""
+        self._started, self._tail, self._line = time.monotonic(), b"", b""
         if self._process.stdout is not None:
             os.set_blocking(self._process.stdout.fileno(), False)
             self._selector.register(self._process.stdout, selectors.EVENT_READ, self._forward)
@@ -160,8 +171,11 @@ class _Child:
         lived = time.monotonic() - self._started
         self.close()
         self._quick_deaths = self._quick_deaths + 1 if lived < _QUICK else 0
+        self.refused = process.returncode == _WRONG_SETTINGS
         end = f"{self.spec.name}: process {process.pid} ended after {lived:.1f} s with status {process.returncode}"
-        if self.hopeless:
+        if self.refused:
+            log.error("%s: its settings are wrong", end)
+        elif self.hopeless:
             last = self._tail.decode(errors="replace").splitlines()[-_TAIL_LINES:]
             log.error("%s, as %d before it did; its last lines:\n%s", end, _QUICK_DEATHS - 1, "\n".join(last))
         else:
@@ -179,11 +193,18 @@ class _Child:
             return False
         if not chunk:
             self._stop_listening(self._process.stdout)
-        self._tail = (self._tail + chunk)[-_TAIL:]
+        said = chunk if self.spec.unsaid is None else self._said(chunk, self.spec.unsaid)
+        self._tail = (self._tail + said)[-_TAIL:]
         with suppress(OSError):  # nobody reads our output any more: the processes go on without
-            self._output.write(chunk)
+            self._output.write(said)
             self._output.flush()
         return bool(chunk)
+
+    def _said(self, chunk: bytes, unsaid: bytes) -> bytes:
+        """The lines that are complete now (all that is left, at the end) but for those that are not to be passed on."""
+        lines = (self._line + chunk).splitlines(keepends=True)
+        self._line = lines.pop() if chunk and lines and not lines[-1].endswith(b"\n") else b""
+        return b"".join(line for line in lines if unsaid not in line)
 
     def _stop_listening(self, stream: IO[bytes]) -> None:
         with suppress(KeyError):  # a process may close its output long before it ends

@@ -11,8 +11,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bitextmine.errors import ConflictError, ParameterError
+from bitextmine.jobs.settings import check_level, check_redis_url
 from bitextmine.supervisor.processes import ProcessSpec, Supervisor
-from bitextmine.supervisor.valkey import answers, private_socket, socket_url, valkey_argv
+from bitextmine.supervisor.valkey import OVERCOMMIT_WARNING, answers, private_socket, socket_url, valkey_argv
 from bitextmine.workspace import DATA_DIR_VARIABLE, ENCODERS_DIR_VARIABLE, Workspace
 
 API_ARGV = (sys.executable, "-m", "bitextmine_service")
@@ -32,16 +33,19 @@ def serve(
 ) -> int:
     """Serve the workspace until SIGTERM or SIGINT, from the main thread.
 
-    Returns the exit status: 0 after a signal, 1 when a process kept dying.
+    Returns the exit status: 0 after a signal, 1 when a process kept dying, 2 when one found its settings wrong.
 
     The API and the worker get their settings as environment variables: BITEXTMINE_DATA_DIR, BITEXTMINE_ENCODERS_DIR,
     BITEXTMINE_LOG_LEVEL and REDIS_URL, the API also BITEXTMINE_HOST and BITEXTMINE_PORT.
 
     Raises:
         ConflictError: the directory is served already (code already-serving), or the port is taken (port-in-use).
-        ParameterError: the directory cannot be used, or there is no such host.
+        ParameterError: the directory cannot be used, there is no such host or log level, or the URL is no Redis's.
         StoreUnavailableError: there is no Valkey for this machine, and no Redis URL was given.
     """
+    log_level = check_level(log_level)
+    if redis_url is not None:
+        check_redis_url(redis_url)
     with ExitStack() as stack:
         stack.enter_context(_sole_server(workspace.root))
         _check_port(host, port)
@@ -50,7 +54,8 @@ def serve(
             directory = workspace.root.resolve() / "valkey"
             path = stack.enter_context(private_socket(directory))
             redis_url = url = socket_url(path)
-            specs.append(ProcessSpec("valkey", valkey_argv(directory, path), ready=lambda: answers(url)))
+            argv = valkey_argv(directory, path)
+            specs.append(ProcessSpec("valkey", argv, ready=lambda: answers(url), unsaid=OVERCOMMIT_WARNING))
         env = {
             DATA_DIR_VARIABLE: str(workspace.root.resolve()),
             ENCODERS_DIR_VARIABLE: str(workspace.encoders.resolve()),

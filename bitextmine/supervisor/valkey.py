@@ -15,6 +15,7 @@ import redis
 from bitextmine.errors import StoreUnavailableError
 from bitextmine.jobs.queue import connect
 
+OVERCOMMIT_WARNING = b"WARNING Memory overcommit must be enabled"  # for its snapshots, and this server makes none
 _SOCKET = "valkey.sock"
 _LONGEST_SOCKET = 100  # bytes; the kernel's limit is 108 on Linux and 104 elsewhere
 

@@ -200,6 +200,14 @@ def test_a_port_in_use_is_found_before_anything_starts(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["serve.lock"]
 
 
+@pytest.mark.parametrize(("wrong", "said"), [({"log_level": "chatty"}, "no log level"), ({"redis_url": "x"}, "no")])
+def test_wrong_settings_are_found_before_anything_starts(tmp_path: Path, wrong: dict[str, str], said: str) -> None:
+    workspace = Workspace(tmp_path / "data", tmp_path / "encoders")
+    with pytest.raises(ParameterError, match=said):
+        serve(workspace=workspace, host="127.0.0.1", port=free_port(), **wrong)
+    assert not workspace.root.exists()
+
+
 def test_a_socket_path_that_is_too_long_moves_to_a_temporary_directory(tmp_path: Path) -> None:
     directory = tmp_path / ("long" * 25) / "valkey"
     with private_socket(directory) as path:
