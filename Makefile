@@ -44,7 +44,7 @@ bench: $(VENV)/.dev  ## run the benchmarks (minutes)
 
 constraints: $(VENV)/.dev  ## pin anew every dependency of every extra but the GPU ones
 	$(BIN)/uv pip compile -q --universal --upgrade --python-version 3.11 --no-header --no-annotate \
-	  --no-emit-index-url --extra cpu --extra export --extra ray --extra test --extra dev \
+	  --no-emit-index-url --extra cpu --extra export --extra ray --extra test --extra bench --extra dev \
 	  pyproject.toml -o constraints.txt
 
 clean:  ## remove what the other targets made
