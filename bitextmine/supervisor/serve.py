@@ -56,15 +56,20 @@ def serve(
             redis_url = url = socket_url(path)
             argv = valkey_argv(directory, path)
             specs.append(ProcessSpec("valkey", argv, ready=lambda: answers(url), unsaid=OVERCOMMIT_WARNING))
-        env = {
-            DATA_DIR_VARIABLE: str(workspace.root.resolve()),
-            ENCODERS_DIR_VARIABLE: str(workspace.encoders.resolve()),
-            "REDIS_URL": redis_url,
-            "BITEXTMINE_LOG_LEVEL": log_level,
-        }
+        env = _settings(workspace, redis_url, log_level)
         specs.append(ProcessSpec("api", api_argv, {**env, "BITEXTMINE_HOST": host, "BITEXTMINE_PORT": str(port)}))
         specs.append(ProcessSpec("worker", worker_argv, env))
         return Supervisor(specs).run()
+
+
+def _settings(workspace: Workspace, redis_url: str, log_level: str) -> dict[str, str]:
+    """The environment variables that the API and the worker share."""
+    return {
+        DATA_DIR_VARIABLE: str(workspace.root.resolve()),
+        ENCODERS_DIR_VARIABLE: str(workspace.encoders.resolve()),
+        "REDIS_URL": redis_url,
+        "BITEXTMINE_LOG_LEVEL": log_level,
+    }
 
 
 @contextmanager

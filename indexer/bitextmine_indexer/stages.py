@@ -11,7 +11,7 @@ from bitextmine.calibration import load_calibration
 from bitextmine.catalog import Catalog, repair
 from bitextmine.corpus import Corpus, CorpusFile, CorpusFormat, Limits, ingest
 from bitextmine.encoders import open_encoder
-from bitextmine.errors import ConflictError, NotFoundError
+from bitextmine.errors import ArtifactError, ConflictError, NotFoundError
 from bitextmine.jobs.record import JobKind
 from bitextmine.jobs.specs import IngestSpec, MineSpec
 from bitextmine.margin import Margin, Retrieval
@@ -53,7 +53,7 @@ def _give_name(name: str, corpus: Corpus, catalog: Catalog) -> None:
     """Name the corpus; one that comes too late for its name must not stay without one."""
     try:
         catalog.add(name, corpus)
-    except ConflictError:
+    except (ArtifactError, ConflictError):
         catalog.delete_unnamed(corpus.digest)
         raise
 
