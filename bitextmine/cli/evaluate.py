@@ -12,10 +12,13 @@ import typer
 
 from bitextmine import __version__
 from bitextmine.cli import console
+from bitextmine.cli.plan import MethodOption, TargetRecall, planned, recall_lines, say_recall
+from bitextmine.cli.stages import progress_shown
 from bitextmine.corpus import CorpusFormat, format_of
 from bitextmine.encoders import open_encoder
 from bitextmine.evaluation import MiningEvaluation, Scores, evaluate_bitext, read_gold
 from bitextmine.margin import Margin, Retrieval
+from bitextmine.search.method import DEFAULT_RECALL, Method
 
 if TYPE_CHECKING:
     from bitextmine.bitext import Bitext
@@ -40,7 +43,10 @@ def mining(
     margin: console.MarginOption = Margin.RATIO,
     retrieval: console.RetrievalOption = Retrieval.MAX_SCORE,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+    method: MethodOption = Method.AUTO,
+    target_recall: TargetRecall = DEFAULT_RECALL,
     allow_uncovered: console.AllowUncovered = False,
+    verbose: console.Verbose = False,
     threads: console.Threads = None,
     memory: console.Memory = None,
     data_dir: console.DataDir = None,
@@ -51,21 +57,29 @@ def mining(
     The threshold is tuned on the even-numbered source ids and judged on the odd-numbered ones. "Best threshold on
     all gold" is the most that any threshold could reach: an upper bound, for comparison with papers that tune so.
     """
-    from bitextmine.mining import MiningParameters, mine, plan_mining
+    from bitextmine.mining import MiningParameters, check_languages, mine
 
     started = time.monotonic()
     limits = console.resources(threads, memory)
-    place = console.writable_workspace(data_dir, encoders_dir)
     pairs = read_gold(gold)
+    files = [console.corpus_file(path, lang, _format(path)) for path, lang in ((src, src_lang), (tgt, tgt_lang))]
+    place = console.writable_workspace(data_dir, encoders_dir)
     model = open_encoder(encoder, place.encoders, threads=threads)
-    parameters = MiningParameters(k=k, margin=margin, retrieval=retrieval, allow_uncovered_languages=allow_uncovered)
-    with console.progress_shown() as progress:
-        corpora = [
-            console.read_corpus(path, lang, place, _format(path), progress)
-            for path, lang in ((src, src_lang), (tgt, tgt_lang))
-        ]
-        plan = plan_mining(corpora[0], corpora[1], model, parameters, resources=limits)
+    parameters = MiningParameters(
+        k=k,
+        margin=margin,
+        retrieval=retrieval,
+        allow_uncovered_languages=allow_uncovered,
+        method=method,
+        target_recall=target_recall,
+    )
+    check_languages((file.lang for file in files), model, parameters)
+    with progress_shown(verbose) as progress:
+        corpora = console.read_corpora(files, place, progress)
+        plan = planned(corpora, model, parameters, limits, place)
         bitext = mine(corpora[0], corpora[1], model, place.artifacts, parameters, plan=plan, progress=progress)
+    console.report_pairs(bitext, model.card.max_tokens)
+    say_recall(bitext)
     result = evaluate_bitext(bitext, corpora[0], corpora[1], pairs)
     report = _report(result, bitext, time.monotonic() - started)
     if as_json:
@@ -80,7 +94,7 @@ def _format(path: Path) -> CorpusFormat:
 
 
 def _report(result: MiningEvaluation, bitext: Bitext, seconds: float) -> dict[str, Any]:
-    used = bitext.parameters
+    used, method = bitext.parameters, bitext.summary.get("plan", {}).get("method", Method.EXACT.value)
     signature = "|".join(
         f"{name}:{used[name]}" for name in ("encoder", "src_lang", "tgt_lang", "k", "margin", "retrieval")
     )
@@ -93,9 +107,11 @@ def _report(result: MiningEvaluation, bitext: Bitext, seconds: float) -> dict[st
         "retrieval": used["retrieval"],
         "k": used["k"],
         "encoder": used["encoder"],
+        "method": method,
+        "search_recall": recall_lines(bitext),
         "candidates": len(bitext),
         "seconds": round(seconds, 3),
-        "signature": f"{signature}|split:even-odd|version:{__version__}",
+        "signature": f"{signature}|method:{method}|split:even-odd|version:{__version__}",
     }
 
 

@@ -11,12 +11,19 @@ import typer
 
 from bitextmine.bitext import ExportFormat, export_lines, export_to
 from bitextmine.cli import console
-from bitextmine.corpus import CorpusFormat, format_of
+from bitextmine.cli.plan import MethodOption, TargetRecall, planned, say_recall
+from bitextmine.cli.stages import progress_shown, say
+from bitextmine.corpus import CorpusFormat
 from bitextmine.encoders import open_encoder
-from bitextmine.errors import ParameterError
+from bitextmine.errors import ParameterError, disk_full_named
 from bitextmine.margin import Margin, Retrieval
+from bitextmine.search.method import DEFAULT_RECALL, Method
 
 STDOUT = Path("-")
+_FORMATS = {
+    **dict.fromkeys(("", ".tsv", ".txt"), ExportFormat.TSV),
+    **dict.fromkeys((".jsonl", ".ndjson"), ExportFormat.JSONL),
+}
 _COMPRESSED = (".gz", ".xz", ".zst", ".bz2", ".zip")
 
 
@@ -28,6 +35,10 @@ def mine(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Where the pairs go: .tsv (margin, src, tgt) or .jsonl; - is stdout.")
     ] = STDOUT,
+    output_format: Annotated[
+        ExportFormat | None,
+        typer.Option(show_default="by the output's name, tsv on stdout", help="How pairs are written."),
+    ] = None,
     encoder: console.EncoderName = "muse",
     k: console.K = 4,
     margin: console.MarginOption = Margin.RATIO,
@@ -39,7 +50,13 @@ def mine(
     input_format: Annotated[
         CorpusFormat | None, typer.Option("--format", show_default="by the files' names", help="How lines are written.")
     ] = None,
+    drop_identical: Annotated[
+        bool, typer.Option("--drop-identical/--keep-identical", help="Leave out pairs of a sentence with itself.")
+    ] = False,
+    method: MethodOption = Method.AUTO,
+    target_recall: TargetRecall = DEFAULT_RECALL,
     allow_uncovered: console.AllowUncovered = False,
+    verbose: console.Verbose = False,
     threads: console.Threads = None,
     memory: console.Memory = None,
     data_dir: console.DataDir = None,
@@ -53,12 +70,13 @@ def mine(
 
     Example: bitextmine mine news.de news.en.gz --src-lang de --tgt-lang en -o pairs.tsv --threshold 1.1
     """
-    from bitextmine.mining import MiningParameters, plan_mining
+    from bitextmine.mining import MiningParameters, check_languages
     from bitextmine.mining import mine as mine_corpora
 
     started = time.monotonic()
     limits = console.resources(threads, memory)
-    form = _form_of(output)
+    form = _form_of(output, output_format)
+    files = [console.corpus_file(path, lang, input_format) for path, lang in ((src, src_lang), (tgt, tgt_lang))]
     place = console.writable_workspace(data_dir, encoders_dir)
     parameters = MiningParameters(
         k=k,
@@ -67,33 +85,42 @@ def mine(
         threshold=threshold,
         ceiling=ceiling,
         allow_uncovered_languages=allow_uncovered,
+        drop_identical=drop_identical,
+        method=method,
+        target_recall=target_recall,
     )
     model = open_encoder(encoder, place.encoders, threads=threads)
-    with console.progress_shown() as progress:
-        corpora = [
-            console.read_corpus(path, lang, place, input_format, progress)
-            for path, lang in ((src, src_lang), (tgt, tgt_lang))
-        ]
-        plan = plan_mining(corpora[0], corpora[1], model, parameters, resources=limits)
-        console.say(plan.line())
+    check_languages((file.lang for file in files), model, parameters)
+    with progress_shown(verbose) as progress:
+        corpora = console.read_corpora(files, place, progress)
+        plan = planned(corpora, model, parameters, limits, place)
+        say(plan.line())
         bitext = mine_corpora(corpora[0], corpora[1], model, place.artifacts, parameters, plan=plan, progress=progress)
     if output == STDOUT:
-        sys.stdout.writelines(export_lines(bitext, form))
-        sys.stdout.flush()  # a reader that has gone must not be found out at exit
+        with disk_full_named("standard output"):
+            sys.stdout.writelines(export_lines(bitext, form))
+            sys.stdout.flush()
     else:
         export_to(output, bitext, form)
+    console.report_pairs(bitext, model.card.max_tokens)
+    say_recall(bitext)
     sizes = " x ".join(f"{len(corpus):,}" for corpus in corpora)
-    console.say(f"{len(bitext):,} pairs from {sizes} sentences in {time.monotonic() - started:.1f} s")
+    say(f"{len(bitext):,} pairs from {sizes} sentences in {time.monotonic() - started:.1f} s")
 
 
-def _form_of(output: Path) -> ExportFormat:
-    """The format that the output's name asks for; what could not be written in the end is refused before the work."""
+def _form_of(output: Path, wanted: ExportFormat | None) -> ExportFormat:
+    """The format that is wanted or the output's name asks for; what could not be written is refused before the work."""
     if output == STDOUT:
-        return ExportFormat.TSV
-    if output.suffix in _COMPRESSED:
+        return wanted or ExportFormat.TSV
+    suffix = output.suffix.lower()
+    if suffix in _COMPRESSED:
         message = f"cannot write {output}: pairs are written uncompressed; leave {output.suffix} out, or use: | gzip"
         raise ParameterError(message, code="output-not-writable")
     if output.is_dir() or not output.parent.is_dir():
         reason = "it is a directory" if output.is_dir() else f"there is no directory {output.parent}"
         raise ParameterError(f"cannot write {output}: {reason}", code="output-not-writable")
-    return ExportFormat.JSONL if format_of(output) is CorpusFormat.JSONL else ExportFormat.TSV
+    form = wanted or _FORMATS.get(suffix)
+    if form is None:
+        message = f"cannot write {output}: pairs are written as .tsv or .jsonl; name it so, or say --output-format"
+        raise ParameterError(message, code="output-not-writable")
+    return form

@@ -263,3 +263,37 @@ def test_dev_stdout_that_is_appended_to_a_file_keeps_what_is_there(exporting: li
         subprocess.run(exporting, check=True, stdout=stream)
     lines = (tmp_path / "all.tsv").read_text().splitlines()
     assert (lines[0], len(lines)) == ("first", ROWS + 1)
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_a_new_export_has_the_permissions_that_the_umask_leaves(
+    store: ArtifactStore, tmp_path: Path, umask: int
+) -> None:
+    bitext, path = published(store), tmp_path / "pairs.tsv"
+    before = os.umask(umask)
+    try:
+        export_to(path, bitext, ExportFormat.TSV)
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664])
+def test_an_export_that_is_replaced_keeps_its_permissions(store: ArtifactStore, tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "pairs.tsv"
+    path.touch()
+    path.chmod(mode)
+    export_to(path, published(store), ExportFormat.TSV)
+    assert path.stat().st_mode & 0o777 == mode
+    assert path.stat().st_size
+
+
+def test_an_export_is_on_the_disk_before_it_has_its_name(
+    store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, synced = tmp_path / "pairs.tsv", []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append((os.fstat(descriptor).st_size, path.exists())))
+    bitext = published(store)
+    synced.clear()
+    export_to(path, bitext, ExportFormat.TSV)
+    assert synced == [(path.stat().st_size, False)]

@@ -17,9 +17,9 @@ from bitextmine.margin import Retrieval
 from bitextmine.mining import MiningParameters, check_languages, mine
 from tests.tiny_encoder import build_tiny_encoder
 
-WORDS = ["museum", "lake", "map", "station", "weather", "book", "city", "plan", "See", "Karte", "Bahnhof", "Stadt", "lac", "livre", "gare", "ville"]
+WORDS = "museum lake map station weather book city plan See Karte Bahnhof Stadt lac livre gare ville"
 _random = random.Random(7)
-TEXTS = [" ".join(_random.sample(WORDS, 6)) for _ in range(40)]
+TEXTS = [" ".join(_random.sample(WORDS.split(), 6)) for _ in range(40)]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,47 @@
+"""The commands, put together."""
+
+from __future__ import annotations
+
+import typer
+
+from bitextmine import __version__
+from bitextmine.cli.encoders import encoders
+from bitextmine.cli.evaluate import evaluate
+from bitextmine.cli.mine import mine
+from bitextmine.cli.plan import calibrate_machine, plan
+from bitextmine.cli.serve import serve, worker
+
+app = typer.Typer(
+    name="bitextmine",
+    help="Mine parallel sentences: monolingual corpora in, scored sentence pairs out.",
+    epilog="Start with: bitextmine encoders pull muse, then bitextmine mine --help",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(mine)
+app.command()(plan)
+app.command()(calibrate_machine)
+app.add_typer(evaluate, name="evaluate")
+app.add_typer(encoders, name="encoders")
+app.command()(serve)
+app.command()(worker)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"bitextmine {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Mine parallel sentences: monolingual corpora in, scored sentence pairs out."""
+
+
+def call(arguments: list[str]) -> int:
+    """Run a command and return its exit code; raises what the command raises."""
+    result = typer.main.get_command(app)(args=arguments, prog_name="bitextmine", standalone_mode=False)
+    return result if isinstance(result, int) else 0
