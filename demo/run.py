@@ -45,6 +45,7 @@ def main() -> int:
     show_timings(job)
     print(
         "\nWhere to look next:\n"
+        "  source .venv/bin/activate\n"
         "  bitextmine mine demo/deu.jsonl demo/eng.jsonl --src-lang de --tgt-lang en "
         f"--threshold {result.threshold:.3f}\n"
         "  make serve, then http://127.0.0.1:8000/docs, or docs/guide.md\n"
