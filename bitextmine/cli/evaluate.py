@@ -12,7 +12,7 @@ import typer
 
 from bitextmine import __version__
 from bitextmine.cli import console
-from bitextmine.cli.plan import MethodOption, TargetRecall, planned, recall_lines, say_recall
+from bitextmine.cli.plan import MethodOption, TargetRecall, planned, say_recall
 from bitextmine.cli.stages import progress_shown
 from bitextmine.corpus import CorpusFormat, format_of
 from bitextmine.encoders import open_encoder
@@ -108,7 +108,7 @@ def _report(result: MiningEvaluation, bitext: Bitext, seconds: float) -> dict[st
         "k": used["k"],
         "encoder": used["encoder"],
         "method": method,
-        "search_recall": recall_lines(bitext),
+        "search": bitext.summary.get("search", {}),
         "candidates": len(bitext),
         "seconds": round(seconds, 3),
         "signature": f"{signature}|method:{method}|split:even-odd|version:{__version__}",
