@@ -12,7 +12,7 @@ from bitextmine.cli import console
 from bitextmine.encoders import encoder as encoder_module
 from bitextmine.encoders import open_encoder
 from bitextmine.encoders.tokenizer import Tokens
-from bitextmine.errors import NotFoundError
+from bitextmine.errors import NotFoundError, ParameterError
 from bitextmine.workspace import Workspace, default_data_dir, default_encoders_dir
 from tests.tiny_encoder import build_tiny_encoder
 
@@ -54,6 +54,12 @@ def test_an_encoder_opens_where_cores_cannot_be_counted_by_affinity(
     built = build_tiny_encoder(tmp_path / "tiny")
     monkeypatch.delattr(os, "sched_getaffinity")
     assert encoder_module.Encoder.open(built.directory).threads == os.cpu_count()
+
+
+def test_threads_below_one_are_refused(tmp_path: Path) -> None:
+    built = build_tiny_encoder(tmp_path / "tiny")
+    with pytest.raises(ParameterError, match="1 thread"):
+        encoder_module.Encoder.open(built.directory, threads=0)
 
 
 def test_rows_are_padded_from_where_each_begins() -> None:
