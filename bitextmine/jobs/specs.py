@@ -36,5 +36,6 @@ class MineSpec(BaseModel):
     threshold: float | None = None
     ceiling: float | None = None
     allow_uncovered_languages: bool = False
+    drop_identical: bool = False
     method: str = "auto"
     target_recall: float = 0.99

@@ -68,6 +68,7 @@ def _mine(
         threshold=spec.threshold,
         ceiling=spec.ceiling,
         allow_uncovered_languages=spec.allow_uncovered_languages,
+        drop_identical=spec.drop_identical,
         method=Method(spec.method),
         target_recall=spec.target_recall,
     )

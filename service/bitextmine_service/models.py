@@ -89,6 +89,9 @@ class MiningJobIn(BaseModel):
     method: Method = Field(default=Method.AUTO, description="How neighbours are searched; see GET /v1/plan.")
     target_recall: Recall = DEFAULT_RECALL
     allow_uncovered_languages: Annotated[bool, Strict()] = False
+    drop_identical: Annotated[bool, Strict()] = Field(
+        default=False, description="Drop pairs whose two sentences are the same text."
+    )
 
 
 class JobOut(BaseModel):

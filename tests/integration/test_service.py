@@ -285,3 +285,16 @@ def _missing(api: Api) -> dict[str, str]:
     assert int(answer.headers["retry-after"]) > 0
     assert not answer.json()["ready"]
     return {check["name"]: check["detail"] for check in answer.json()["checks"] if not check["ok"]}
+
+
+def test_pairs_of_identical_sentences_are_dropped_on_demand(running: Service, api: Api) -> None:
+    shared = [f"Satz Nummer {n} steht so auf beiden Seiten" for n in range(30)]
+    for name, lang in (("copies-de", "de"), ("copies-en", "en")):
+        lines = [*shared, *(f"{lang} line {n} of its own" for n in range(40))]
+        api.succeeded(api.upload(name, "\n".join(lines).encode(), lang))
+    kept = api.succeeded(api.mine("copies-de", "copies-en"))
+    dropped = api.succeeded(api.mine("copies-de", "copies-en", drop_identical=True))
+    assert kept["identical_pairs"] > 0
+    pairs = api.http.get(f"/v1/bitexts/{dropped['bitext']}/pairs").json()["items"]
+    assert pairs
+    assert all(pair["src"] != pair["tgt"] for pair in pairs)

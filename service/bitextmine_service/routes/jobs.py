@@ -44,6 +44,7 @@ def create_mining_job(context: Ctx, wanted: MiningJobIn) -> JSONResponse:
         threshold=wanted.threshold,
         ceiling=wanted.ceiling,
         allow_uncovered_languages=wanted.allow_uncovered_languages,
+        drop_identical=wanted.drop_identical,
         method=wanted.method,
         target_recall=wanted.target_recall,
     )
