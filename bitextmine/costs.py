@@ -13,6 +13,7 @@ from bitextmine.calibration import DIMS, Calibration
 from bitextmine.errors import ParameterError
 from bitextmine.resources import format_bytes
 from bitextmine.search.exact import SPARE, ExactOptions
+from bitextmine.search.index_spec import IndexSpec, choose_spec
 from bitextmine.search.ivf import cell_count
 from bitextmine.search.method import Method
 
@@ -29,6 +30,11 @@ _JOIN_SPEED, _UNEVEN = 0.6, 1.5  # of the scan's; large cells are looked into mo
 _MISSED_A_PROBE = 0.5  # with p probes about this share / p of the neighbours are missed
 _PROBE_BYTES = 28  # of a cell that a row looks into, while they are sorted
 _PADDED = 1.1  # cells are padded to whole tiles
+_KMEANS_ROUNDS, _CODED = 10, 16  # of FAISS's clustering; products to code a coordinate
+_SCANNED = 8e9  # bytes of fast-scan codes that a core compares a second (9 to 15 measured on one core)
+_QUERY_ROWS, _SAMPLED = 16_384, 1024
+_CANDIDATES = 4  # that are rescored, against those of the other methods
+_GPU_CORES = 100  # a GPU against a core: a cautious guess, not measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +200,41 @@ def _probes(cells: int, target_recall: float) -> int:
     return min(cells, _MOST_PROBES, ceil(_MISSED_A_PROBE / max(1 - target_recall, 1e-9)))
 
 
-def ivfpq_cost(work: Work, memory_bytes: int, gpus: int) -> tuple[Estimate, str | None]:
-    """Sharded indexes over compressed vectors."""
-    rows = work.n + work.m
-    seconds = _FIXED_SECONDS + rows * work.dims / 1e6
-    return Estimate(Method.IVFPQ, seconds, 1 << 30, 0, "not there yet", "is not there yet"), None
+def ivfpq_cost(work: Work, memory_bytes: int, gpus: int) -> tuple[Estimate, tuple[IndexSpec, ...]]:
+    """An index of compressed vectors for each side, in shards, and every row of the other looked up in it.
+
+    The second value are the specifications that `search_ivfpq` will choose, of source and target.
+    """
+    sides = (work.n, work.m)
+    try:
+        specs = tuple(choose_spec(rows, work.dims, memory_bytes, gpus) for rows in sides)
+    except ParameterError as error:
+        return Estimate(Method.IVFPQ, _FIXED_SECONDS, _PROCESS_BYTES, 0, "no index", f"cannot be used: {error}"), ()
+    products, scanned = 0.0, 0.0
+    for spec, rows in zip(specs, sides, strict=True):
+        products += _KMEANS_ROUNDS * spec.training_rows * spec.nlist + rows * _CODED + sum(sides) * spec.nlist
+        scanned += float(work.n) * work.m * min(_UNEVEN * spec.nprobe / spec.nlist, 1.0) * spec.bytes_per_vector
+    codes = sum(spec.bytes_per_vector * rows for spec, rows in zip(specs, sides, strict=True))
+    faster = 1 + gpus * _GPU_CORES / work.threads
+    seconds = (
+        _FIXED_SECONDS
+        + products * work.dims / (work.rates.float_products * faster)
+        + scanned / (_SCANNED * work.threads * faster)
+        + codes / work.rates.written
+        + work.in_floats(_SAMPLED)
+        + _CANDIDATES * work.rescored(memory_bytes)
+    )
+    disk = codes + 2 * work.found_bytes
+    how = " and ".join(sorted({f"{spec.factory} with {spec.nprobe:,} cells probed" for spec in specs}))
+    return Estimate(Method.IVFPQ, seconds, _ivfpq_memory(work, specs, memory_bytes), disk, how), specs
+
+
+def _ivfpq_memory(work: Work, specs: tuple[IndexSpec, ...], memory_bytes: int) -> int:
+    """The most of training and of searching: shards that are kept open, and the block of queries."""
+    training = max(2 * 4 * spec.training_rows * spec.dims for spec in specs)
+    shards = max(
+        min(rows, spec.shard_rows) * spec.bytes_per_vector for spec, rows in zip(specs, (work.n, work.m), strict=True)
+    )
+    kept = min(memory_bytes // 4, sum((work.n, work.m)) * specs[0].bytes_per_vector) + shards
+    queries = _QUERY_ROWS * max(12 * (spec.nprobe + _CANDIDATES * work.count) + 8 * spec.dims for spec in specs)
+    return int(_PROCESS_BYTES + max(training, kept + queries) + 2 * work.found_bytes)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -23,9 +22,9 @@ from bitextmine.margin import Margin, Retrieval, select_pairs
 from bitextmine.planner import Plan, check_recall, make_plan
 from bitextmine.progress import Progress, silent
 from bitextmine.resources import Resources
-from bitextmine.search import Neighbors, search_exact
-from bitextmine.search.ivf import IvfOptions, search_ivf
+from bitextmine.search import Neighbors
 from bitextmine.search.method import DEFAULT_RECALL, Method
+from bitextmine.search_as_planned import search_as_planned
 
 MAX_K = 1024
 _LARGEST_BOUND = float(np.finfo(np.float32).max)  # margins are float32
@@ -199,35 +198,16 @@ def find_neighbors(
     """
     if (len(src), len(tgt), src.dims) != (plan.size.src_rows, plan.size.tgt_rows, plan.size.dims):
         raise MismatchError(f"a plan for {plan.size} is not one for {len(src):,} x {len(tgt):,} rows of {src.dims}")
-    key = ArtifactKey("neighbors", _search_parameters(plan), {"src": src.digest, "tgt": tgt.digest})
+    key = ArtifactKey("neighbors", plan.parameters, {"src": src.digest, "tgt": tgt.digest})
     if (found := store.find(key)) is not None:
         return found
-    forward, backward, report = _search(src, tgt, plan, progress)
+    forward, backward, report = search_as_planned(src, tgt, plan, store, progress)
     with store.publish(key) as staging:
         for name, neighbors in ((_FORWARD, forward), (_BACKWARD, backward)):
             write_npy(staging.path / f"{name}.ids.npy", neighbors.ids)
             write_npy(staging.path / f"{name}.sims.npy", neighbors.sims)
         staging.summary |= {"src_rows": len(src), "tgt_rows": len(tgt), "search": report, "plan": plan.as_json()}
     return _found(store, key)
-
-
-def _search_parameters(plan: Plan) -> dict[str, Any]:
-    """What changes the result: never threads or memory. An approximate search chooses its cells by the target."""
-    parameters: dict[str, Any] = {"k": plan.size.k, "method": plan.method.value}
-    return parameters | ({"target_recall": plan.target_recall} if plan.method.approximate else {})
-
-
-def _search(
-    src: Embeddings, tgt: Embeddings, plan: Plan, progress: Progress
-) -> tuple[Neighbors, Neighbors, dict[str, Any]]:
-    """Neighbours both ways, and the method's report."""
-    k = plan.size.k
-    if plan.method is Method.IVF:
-        options = IvfOptions(threads=plan.threads, target_recall=plan.target_recall)
-        forward, backward, sampled = search_ivf(src, tgt, k, options=options, progress=progress)
-        return forward, backward, asdict(sampled)
-    forward, backward, checked = search_exact(src, tgt, k, options=plan.blocks, progress=progress)
-    return forward, backward, asdict(checked)
 
 
 def _load(artifact: Artifact, direction: str) -> Neighbors:

@@ -10,6 +10,7 @@ from bitextmine.costs import Estimate, SearchSize, Work, exact_cost, ivf_cost, i
 from bitextmine.errors import ParameterError
 from bitextmine.resources import Resources, format_bytes
 from bitextmine.search.exact import ExactOptions
+from bitextmine.search.index_spec import IndexSpec
 from bitextmine.search.method import DEFAULT_RECALL, LEAST_RECALL, MOST_RECALL, Method
 
 SMALL_PRODUCTS = 1e13  # of coordinates; below it auto is exact, whatever the machine (tens of seconds)
@@ -30,7 +31,7 @@ class Plan:
     reason: str
     estimates: tuple[Estimate, ...]
     blocks: ExactOptions  # for exact
-    spec: str | None = None  # for ivfpq
+    specs: tuple[IndexSpec, ...] = ()  # for ivfpq: of the source's index and of the target's
 
     @property
     def chosen(self) -> Estimate:
@@ -39,11 +40,21 @@ class Plan:
     def of(self, method: Method) -> Estimate:
         return next(estimate for estimate in self.estimates if estimate.method is method)
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What decides which neighbours are found: never threads or memory, or how an index is cut into shards."""
+        parameters: dict[str, Any] = {"k": self.size.k, "method": self.method.value}
+        if self.method is Method.IVF:
+            parameters["target_recall"] = self.target_recall
+        if self.method is Method.IVFPQ:
+            parameters["indexes"] = [{**spec.training, "nprobe": spec.nprobe} for spec in self.specs]
+        return parameters
+
     def line(self) -> str:
         """The plan on one line, for people."""
         chosen = self.chosen
         others = [f"{each.method} {format_seconds(each.seconds)}" for each in self.estimates if each is not chosen]
-        recall = f" for a recall of {self.target_recall:g}" if self.method.approximate else ""
+        recall = f" for a recall of {self.target_recall:g}" if self.method is Method.IVF else ""
         cost = f"about {format_seconds(chosen.seconds)}, {format_bytes(chosen.memory_bytes)} of memory"
         return f"plan: {self.method}{recall}, {cost} ({chosen.how}; others: {', '.join(others)}); {self.reason}"
 
@@ -92,7 +103,7 @@ def make_plan(
     rates = calibration or default_calibration()
     work = Work(size, target_recall, resources.threads, rates)
     exact, blocks = exact_cost(work, resources.memory_bytes)
-    ivfpq, spec = ivfpq_cost(work, resources.memory_bytes, gpus)
+    ivfpq, specs = ivfpq_cost(work, resources.memory_bytes, gpus)
     estimates = tuple(each.within(resources.memory_bytes) for each in (exact, ivf_cost(work), ivfpq))
     chosen, reason = _choose(size, estimates, method)
     return Plan(
@@ -106,7 +117,7 @@ def make_plan(
         reason=reason,
         estimates=estimates,
         blocks=blocks,
-        spec=spec,
+        specs=specs,
     )
 
 

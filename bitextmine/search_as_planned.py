@@ -1,0 +1,49 @@
+"""From a plan to the search that it names."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from bitextmine.artifacts import ArtifactStore
+from bitextmine.embeddings import Embeddings
+from bitextmine.planner import Plan
+from bitextmine.progress import Progress
+from bitextmine.search import Neighbors, search_exact
+from bitextmine.search.ivf import IvfOptions, search_ivf
+from bitextmine.search.method import Method
+
+
+def search_as_planned(
+    src: Embeddings, tgt: Embeddings, plan: Plan, store: ArtifactStore, progress: Progress
+) -> tuple[Neighbors, Neighbors, dict[str, Any]]:
+    """Neighbours both ways, and what the method can say of itself, as plain values."""
+    k = plan.size.k
+    if plan.method is Method.IVF:
+        options = IvfOptions(threads=plan.threads, target_recall=plan.target_recall)
+        forward, backward, cells = search_ivf(src, tgt, k, options=options, progress=progress)
+        return forward, backward, asdict(cells)
+    if plan.method is Method.IVFPQ:
+        return _search_indexes(src, tgt, plan, store, progress)
+    forward, backward, checked = search_exact(src, tgt, k, options=plan.blocks, progress=progress)
+    return forward, backward, asdict(checked)
+
+
+def _search_indexes(
+    src: Embeddings, tgt: Embeddings, plan: Plan, store: ArtifactStore, progress: Progress
+) -> tuple[Neighbors, Neighbors, dict[str, Any]]:
+    from bitextmine.search.ivfpq import search_ivfpq  # it loads FAISS
+
+    forward, backward, report = search_ivfpq(
+        src,
+        tgt,
+        plan.size.k,
+        store=store,
+        memory_bytes=plan.memory_bytes,
+        src_digest=src.digest,
+        tgt_digest=tgt.digest,
+        threads=plan.threads,
+        gpus=plan.gpus,
+        progress=progress,
+    )
+    return forward, backward, asdict(report)
