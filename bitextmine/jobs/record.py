@@ -82,8 +82,8 @@ class JobRecord(BaseModel):
 
 
 def new_job_id() -> str:
-    """22 hexadecimal digits: 12 of milliseconds since 1970, so that ids sort by age, then 10 random ones."""
-    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(5)}"
+    """22 hexadecimal digits: 14 of microseconds since 1970, so that ids sort by age, then 8 random ones."""
+    return f"{time.time_ns() // 1_000:014x}{secrets.token_hex(4)}"
 
 
 def now() -> datetime:
