@@ -21,10 +21,11 @@ from bitextmine.artifacts import write_atomically
 from bitextmine.errors import ParameterError, disk_full_named
 from bitextmine.resources import default_threads
 from bitextmine.search.floats import search_rows
+from bitextmine.search.lists import Best
 from bitextmine.search.native import has_int8_tile
 from bitextmine.search.quantize import Quantizer, column_block, row_block
 from bitextmine.search.rescore import Scorer
-from bitextmine.search.scan import Best, scan
+from bitextmine.search.scan import scan
 from bitextmine.vectors import StoredVectors
 
 FILE = "calibration.json"

@@ -7,28 +7,30 @@ right to the second: how many rows need a second look, and how many cells have t
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import ceil, log
+from math import ceil, log, sqrt
 
 from bitextmine.calibration import DIMS, Calibration
 from bitextmine.errors import ParameterError
 from bitextmine.resources import format_bytes
-from bitextmine.search.exact import SPARE, ExactOptions
+from bitextmine.search.exact import ExactOptions
 from bitextmine.search.index_spec import IndexSpec, choose_spec
-from bitextmine.search.ivf import cell_count
+from bitextmine.search.ivf import cell_count, most_probes
+from bitextmine.search.lists import list_length
 from bitextmine.search.method import Method
 
 _MOST_ROWS = (1 << 31) - 1  # the search numbers rows in 32 bits
 _FIXED_SECONDS = 2.0
 _LIST_SECONDS = 3e-8  # to put a candidate into a list
-_AGAIN_SHARE = 0.002  # of rows that the 8 bits leave unsure, on text without many near-copies
+_AGAIN_SHARE = 0.0005  # of rows that the 8 bits leave unsure, on text without many near-copies
 _CHECKED = 64
 _PAGE = 4096
 _PROCESS_BYTES = 700 << 20
 _ENTRY_BYTES, _FOUND_BYTES = 8, 12  # of a candidate in a list, and of a neighbour
-_HELD_OUT, _ITERATIONS, _SAMPLE_A_CELL, _MOST_PROBES = 1024, 8, 40, 128
-_JOIN_SPEED, _UNEVEN = 0.6, 1.5  # of the scan's; large cells are looked into more often
-_MISSED_A_PROBE = 5.0  # with p probes about this share / p is missed: real vectors, 0.90 with 49 cells, 0.955 with 128
-_PROBE_BYTES = 28  # of a cell that a row looks into, while they are sorted
+_HELD_OUT, _ITERATIONS, _SAMPLE_A_CELL = 2048, 8, 40
+_JOIN_SPEED, _UNEVEN = 0.8, 1.05  # of the scan's; large cells are looked into more often
+# of 300,000 real sentences 16 % of the cells miss 2.7 %
+_MISSED, _MISSED_ROWS, _MISSED_SHARE, _MISSED_POWER = 0.027, 3e5, 0.16, 0.62
+_LOOKS, _LOOK_BYTES = 1 << 26, 12  # cells that rows look into, sorted at a time
 _PADDED = 1.1  # cells are padded to whole tiles
 _KMEANS_ROUNDS, _CODED = 10, 16  # of FAISS's clustering; products to code a coordinate
 _SCANNED = 8e9  # bytes of fast-scan codes that a core compares a second (9 to 15 measured on one core)
@@ -101,7 +103,7 @@ class Work:
 
     @property
     def count(self) -> int:
-        return self.size.k + SPARE
+        return list_length(self.size.k)
 
     @property
     def found_bytes(self) -> int:
@@ -177,7 +179,7 @@ def _too_many(work: Work) -> str:
 def ivf_cost(work: Work) -> Estimate:
     """Cells that both sides share; how many must be probed is a guess here, and measured in the run."""
     cells = cell_count(min(work.n, work.m))
-    probes = _probes(cells, work.target_recall)
+    probes = _probes(cells, min(work.n, work.m), work.target_recall)
     share = min(_UNEVEN * probes / cells, 1.0)
     rows, sample = work.n + work.m, min(_SAMPLE_A_CELL * cells, work.n + work.m)
     seconds = (
@@ -185,19 +187,22 @@ def ivf_cost(work: Work) -> Estimate:
         + work.quantized(rows)
         + work.products((_ITERATIONS * sample + rows) * cells + share * work.n * work.m / _JOIN_SPEED)
         + work.listed()
-        + work.in_floats(_HELD_OUT)
+        + work.products(_HELD_OUT * rows)
         + work.rescored(2 * rows * work.dims)
     )
     lists = (work.threads * work.n + _PADDED * work.m) * work.count * _ENTRY_BYTES + rows * work.count * 8
     codes = rows * work.dims + _PADDED * work.m * (work.dims + 8)
-    memory = _PROCESS_BYTES + codes + lists + work.n * probes * _PROBE_BYTES + work.found_bytes
+    looks = min(work.n * probes, _LOOKS) * _LOOK_BYTES
+    memory = _PROCESS_BYTES + codes + lists + looks + work.found_bytes
     how = f"{cells:,} cells, about {probes} probed"
     return Estimate(Method.IVF, seconds, int(memory), work.found_bytes, how, _too_many(work))
 
 
-def _probes(cells: int, target_recall: float) -> int:
-    """What text takes, roughly: the last neighbours are the dearest."""
-    return min(cells, _MOST_PROBES, ceil(_MISSED_A_PROBE / max(1 - target_recall, 1e-9)))
+def _probes(cells: int, rows: int, target_recall: float) -> int:
+    """What text takes, roughly: the last neighbours are the dearest, and among more rows the nearest are nearer."""
+    missed = max(1 - target_recall, 1e-9) * sqrt(rows / _MISSED_ROWS)
+    share: float = _MISSED_SHARE * (_MISSED / missed) ** _MISSED_POWER
+    return min(ceil(cells * share), most_probes(cells))
 
 
 def ivfpq_cost(work: Work, memory_bytes: int, gpus: int) -> tuple[Estimate, tuple[IndexSpec, ...]]:

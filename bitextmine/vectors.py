@@ -52,7 +52,9 @@ class StoredVectors:
     def block(self, start: int, stop: int) -> NDArray[np.float32]:
         """See `Vectors.block`; float16's rounding of the length is undone, so products of rows are cosines."""
         parts = [self.shard(number)[low:high] for number, low, high in self._pieces(start, min(stop, self._rows))]
-        return unit_rows(np.concatenate(parts) if parts else np.empty((0, self.dims), np.float16))
+        if len(parts) != 1:
+            parts = [np.concatenate([np.empty((0, self.dims), np.float16), *parts])]
+        return unit_rows(parts[0])
 
     @property
     def shard_count(self) -> int:
@@ -82,6 +84,5 @@ class StoredVectors:
 def unit_rows(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     """Rows scaled to unit length, (n, dims) C-contiguous float32; zero rows stay zero."""
     rows = np.ascontiguousarray(vectors, dtype=np.float32)
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    scaled: NDArray[np.float32] = np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0)
-    return scaled
+    lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows))
+    return np.asarray(rows / np.where(lengths > 0, lengths, np.float32(1))[:, None], np.float32)

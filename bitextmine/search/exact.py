@@ -19,16 +19,16 @@ from bitextmine.errors import MismatchError, ParameterError
 from bitextmine.progress import Progress, silent
 from bitextmine.resources import format_bytes
 from bitextmine.search.floats import search_rows
+from bitextmine.search.lists import Best, ids_of, list_length, merge, sums_of
 from bitextmine.search.native import TILE_COLUMNS
 from bitextmine.search.neighbors import MISSING, Neighbors
 from bitextmine.search.quantize import ColumnBlock, Quantizer, RowBlock, column_block, padded, row_block
 from bitextmine.search.rescore import Scorer
-from bitextmine.search.scan import Best, merge, scan
+from bitextmine.search.scan import scan
 from bitextmine.search.sharing import share_out
 from bitextmine.vectors import StoredVectors
 
 _MOST_COLUMNS = 1 << 17
-SPARE = 12  # candidates beyond k
 DEVIATIONS = 6.0
 CHECKED_ROWS = 64
 _TOLERANCE = 1e-6  # cosines of float32 sums in different orders
@@ -62,7 +62,7 @@ class ExactOptions:
         Raises:
             ParameterError: `memory-too-small`: not even small blocks fit.
         """
-        count = k + SPARE
+        count = list_length(k)
         columns = min(padded(max(m, 1), TILE_COLUMNS), _MOST_COLUMNS)
         lists = (n + m) * (count * _LIST_BYTES + k * _FOUND_BYTES)
         fixed = _PROCESS_BYTES + lists + columns * (dims + 8)
@@ -105,7 +105,7 @@ def search_exact(
     if not len(src) or not len(tgt):
         return Neighbors.none(len(src), k), Neighbors.none(len(tgt), k), ExactReport(0.0, (0, 0), (0, 0), (0, 0))
     quantizer = Quantizer.fit(src, tgt)
-    ahead, back = _candidates(src, tgt, k + SPARE, quantizer, options, progress)
+    ahead, back = _candidates(src, tgt, list_length(k), quantizer, options, progress)
     scorer = Scorer(src, tgt, options.threads)
     bound = _Bound(quantizer, _error(scorer, quantizer))
     forward, recomputed_forward = _rescored(scorer, ahead, k, bound, "rescore-forward", progress)
@@ -131,23 +131,23 @@ def _candidates(
     of_rows, of_columns = Best.empty(n, count, n), Best.empty(m, count, padded(m, TILE_COLUMNS) + options.columns)
     done = 0
     for row in range(0, n, options.rows):
-        rows = row_block(quantizer, src, row, min(row + options.rows, n))
+        rows = row_block(quantizer, src, row, min(row + options.rows, n), options.threads)
         lists = [Best.empty(rows.rows, count, len(rows.codes)) for _ in range(options.threads)]
         for column in range(0, m, options.columns):
-            columns = column_block(quantizer, tgt, column, min(column + options.columns, m))
+            columns = column_block(quantizer, tgt, column, min(column + options.columns, m), options.threads)
             chunks = _chunks(columns)
             work = partial(_scan_chunk, rows, columns, _slice(of_columns, column, columns), (row, column), options)
             for finished in share_out(chunks, lists, work):
                 progress("search", done + rows.rows * columns.columns * finished // len(chunks), n * m)
             done += rows.rows * columns.columns
         found = merge(lists)
-        of_rows.sums[row : row + rows.rows], of_rows.ids[row : row + rows.rows] = found.sums, found.ids
+        of_rows.keys[row : row + rows.rows] = found.keys
     return of_rows, of_columns
 
 
 def _slice(best: Best, start: int, columns: ColumnBlock) -> Best:
     stop = start + columns.columns
-    return Best(best.sums[start:stop], best.ids[start:stop], best.bounds[start : start + len(columns.starts)])
+    return Best(best.keys[start:stop], best.bounds[start : start + len(columns.starts)])
 
 
 def _scan_chunk(
@@ -175,7 +175,7 @@ class _Bound:
     quantizer: Quantizer
     error: float
 
-    def above(self, sums: NDArray[np.int32]) -> NDArray[np.float64]:
+    def above(self, sums: NDArray[np.int64]) -> NDArray[np.float64]:
         return np.asarray(sums * self.quantizer.unit + self.quantizer.base + DEVIATIONS * self.error, np.float64)
 
 
@@ -198,16 +198,17 @@ def _rescored(
     scorer: Scorer, best: Best, k: int, bound: _Bound, stage: str, progress: Progress
 ) -> tuple[Neighbors, int]:
     """The k best by exact cosine, and how many rows had to be searched in float32 for that."""
-    n = len(best.ids)
+    n = len(best.keys)
     found = Neighbors(np.empty((n, k), np.int64), np.empty((n, k), np.float32))
     unsure = []
     for start in range(0, n, _RESCORED_ROWS):
         rows = np.arange(start, min(start + _RESCORED_ROWS, n))
-        part = scorer.best(rows, best.ids[rows].astype(np.int64), k)
+        ids = ids_of(best.keys[rows])
+        part = scorer.best(rows, ids, k)
         found.ids[rows], found.sims[rows] = part.ids, part.sims
-        left_out = best.ids[rows, -1] != MISSING  # else the list holds every row of the other side
+        left_out = ids[:, -1] != MISSING  # else the list holds every row of the other side
         scorer.release()
-        unsure.append(rows[left_out & ~(part.sims[:, -1] > bound.above(best.sums[rows, -1]))])
+        unsure.append(rows[left_out & ~(part.sims[:, -1] > bound.above(sums_of(best.keys[rows, -1])))])
         progress(stage, len(rows) + start, n)
     again = np.concatenate(unsure) if unsure else np.empty(0, np.int64)
     for start in range(0, len(again), _AGAIN_ROWS):

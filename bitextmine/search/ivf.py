@@ -8,28 +8,31 @@ true neighbours are known, and the recall that is reported is that of other samp
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bitextmine.errors import MismatchError, ParameterError
 from bitextmine.progress import Progress, silent
-from bitextmine.search.cells import CellColumns, CellRows, Codes, assign, join, train_cells
-from bitextmine.search.exact import SPARE
-from bitextmine.search.floats import search_rows
+from bitextmine.search.cells import Codes, assign, cell_scores, nearest_cells, nearest_of_few, train_cells
+from bitextmine.search.join import CellColumns, CellRows, join
+from bitextmine.search.lists import Best, ids_of, list_length, merge
+from bitextmine.search.native import DEPTH
 from bitextmine.search.neighbors import MISSING, Neighbors
-from bitextmine.search.quantize import ColumnBlock, Quantizer, row_sums
+from bitextmine.search.quantize import ColumnBlock, Quantizer, padded
+from bitextmine.search.recall import wilson_interval
 from bitextmine.search.rescore import Scorer
-from bitextmine.search.scan import Best, merge
 from bitextmine.search.sharing import share_out
 from bitextmine.vectors import StoredVectors
 
+_CELLS = 0.04
 LEAST_ROWS = 10_000  # below it there is nothing to gain
 _SAMPLE_A_CELL = 40  # rows a centroid that k-means sees
-_MOST_PROBES = 128
-_HELD_OUT = 1024  # rows a side, half to choose the probes and half to measure
-_Z = 1.96  # 95 %
+_HELD_OUT = 2048  # rows a side, half to choose the probes and half to measure
 _BLOCK_ROWS = 8192
+_QUANTIZED_ROWS = 512
+_JOINED = 1 << 26  # (row, cell) pairs that are sorted at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class IvfOptions:
     cells: int | None = None
     probes: int | None = None
     seed: int = 1
+    portable: bool | None = None  # see `scan`
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,36 +81,46 @@ def search_ivf(
     if not len(src) or not len(tgt):
         raise ParameterError("a search over cells needs rows on both sides")
     quantizer = Quantizer.fit(src, tgt)
-    left, right = _codes(quantizer, src, "quantize-src", progress), _codes(quantizer, tgt, "quantize-tgt", progress)
+    left, right = (
+        _codes(quantizer, side, options.threads, f"quantize-{name}", progress)
+        for side, name in ((src, "src"), (tgt, "tgt"))
+    )
     count = options.cells or cell_count(min(len(src), len(tgt)))
     centroids = train_cells(_sample(left, right, count, options.seed), count, options.threads, options.seed)
-    cells = assign(right.codes, centroids, 1, options.threads)[:, 0]
+    cells = assign(right.codes, centroids, options.threads)
     scorer = Scorer(src, tgt, options.threads)
-    depths = _true_depths(scorer, left, cells, centroids, k, options)
-    probes = options.probes or _choose_probes(depths[::2], options.target_recall, min(count, _MOST_PROBES))
-    looks = CellRows.of(assign(left.codes, centroids, probes, options.threads), count)
+    depths = _true_depths(scorer, (left, right), cells, centroids, k, options)
+    probes = min(options.probes or _choose_probes(depths[::2], options.target_recall, most_probes(count)), count)
     columns = CellColumns.of(right, cells, count)
-    ahead, back = _join_all(left, looks, columns, len(tgt), k + SPARE, options.threads, progress)
+    ahead, back, products = _join_all(left, centroids, probes, columns, list_length(k), options, progress)
     forward = _rescored(scorer, ahead, k, "rescore-forward", progress)
     backward = _rescored(scorer.reversed(), back, k, "rescore-backward", progress)
-    sizes = np.diff(looks.begins) * np.bincount(cells, minlength=count)
-    share = float(sizes.sum() / (len(src) * len(tgt)))
-    return forward, backward, _report(count, probes, share, depths[1::2])
+    return forward, backward, _report(count, probes, products / (len(src) * len(tgt)), depths[1::2])
 
 
 def cell_count(rows: int) -> int:
-    """Cells for so many rows: about four times the square root, a power of two, at least 1."""
-    return int(2 ** max(round(np.log2(4 * np.sqrt(max(rows, 1)))), 0)) if rows >= LEAST_ROWS else max(rows // 64, 1)
+    """Cells for so many rows: a power of two that grows with the power 3/4, 512 for 300,000; at least 1.
+
+    With more cells fewer products reach the same recall, but rows meet fewer columns each time they are fetched.
+    """
+    return int(2 ** round(np.log2(_CELLS * rows**0.75))) if rows >= LEAST_ROWS else max(rows // 64, 1)
 
 
-def _codes(quantizer: Quantizer, vectors: StoredVectors, stage: str, progress: Progress) -> Codes:
-    first, _ = quantizer.quantize(vectors.block(0, 1))
-    codes = np.empty((len(vectors), first.shape[1]), np.int8)
+def most_probes(cells: int) -> int:
+    """Cells that a row looks into at most: beyond, the exact search is as fast."""
+    return max(cells // 2, min(cells, 32))
+
+
+def _codes(quantizer: Quantizer, vectors: StoredVectors, threads: int, stage: str, progress: Progress) -> Codes:
+    codes = np.empty((len(vectors), padded(vectors.dims, DEPTH)), np.int8)
     starts = np.empty(len(vectors), np.int32)
-    for start in range(0, len(vectors), _BLOCK_ROWS):
-        rows = slice(start, min(start + _BLOCK_ROWS, len(vectors)))
+
+    def quantize(start: int, _: None) -> None:
+        rows = slice(start, min(start + _QUANTIZED_ROWS, len(vectors)))
         codes[rows], starts[rows] = quantizer.quantize(vectors.block(rows.start, rows.stop))
-        progress(stage, rows.stop, len(vectors))
+
+    for done in share_out(range(0, len(vectors), _QUANTIZED_ROWS), [None] * threads, quantize):
+        progress(stage, min(done * _QUANTIZED_ROWS, len(vectors)), len(vectors))
     return Codes(codes, starts)
 
 
@@ -121,23 +135,27 @@ def _sample(left: Codes, right: Codes, cells: int, seed: int) -> NDArray[np.int8
 
 
 def _true_depths(
-    scorer: Scorer, left: Codes, cells: NDArray[np.int32], centroids: ColumnBlock, k: int, options: IvfOptions
+    scorer: Scorer,
+    sides: tuple[Codes, Codes],
+    cells: NDArray[np.int32],
+    centroids: ColumnBlock,
+    k: int,
+    options: IvfOptions,
 ) -> NDArray[np.int64]:
     """For the true neighbours of held-out rows, both ways: how many cells must be looked into to meet them.
 
     One number a (row, neighbour); rows alternate, so that every second number belongs to another row.
     """
     rng = np.random.default_rng(options.seed + 1)
-    most = min(centroids.columns, _MOST_PROBES)
     depths = []
-    for way, of in ((scorer, True), (scorer.reversed(), False)):
-        rows = np.sort(rng.choice(len(way.queries), min(_HELD_OUT, len(way.queries)), replace=False))
-        truth = search_rows(way, rows, k)
+    for way, (few, many) in ((scorer, sides), (scorer.reversed(), sides[::-1])):
+        rows = np.sort(rng.choice(len(few), min(_HELD_OUT, len(few)), replace=False))
+        sampled = Codes(few.codes[rows], few.starts[rows])
+        truth = way.best(rows, nearest_of_few(sampled, many, list_length(k), options.threads), k)
         pairs = np.stack([np.repeat(rows, k), truth.ids.ravel()], axis=1)[truth.found.ravel()]
-        src, tgt = (pairs[:, 0], pairs[:, 1]) if of else (pairs[:, 1], pairs[:, 0])
-        looked = assign(left.codes[src], centroids, most, options.threads)
-        hits = looked == cells[tgt][:, None]
-        found = np.where(hits.any(axis=1), hits.argmax(axis=1) + 1, np.iinfo(np.int64).max)
+        src, tgt = pairs.T if few is sides[0] else pairs.T[::-1]
+        scores = cell_scores(sides[0].codes[src], centroids)
+        found = (scores > scores[np.arange(len(tgt)), cells[tgt]][:, None]).sum(axis=1) + 1
         # interleave the rows of the two halves: neighbours of one row stay in one half
         half = (np.searchsorted(rows, pairs[:, 0]) % 2).astype(bool)
         size = min(int(half.sum()), int((~half).sum()))
@@ -153,18 +171,33 @@ def _choose_probes(depths: NDArray[np.int64], target: float, most: int) -> int:
 
 
 def _join_all(
-    left: Codes, looks: CellRows, columns: CellColumns, m: int, count: int, threads: int, progress: Progress
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Candidates of every source row and of every target row, as ids; MISSING where there are fewer."""
-    lists = [Best.empty(len(left), count, len(left)) for _ in range(threads)]
-    places = Best.empty(len(columns.ids), count, len(columns.ids))
-    sums = row_sums(left.codes, left.starts)
-    cells = len(columns.first_tiles) - 1
-    for done in share_out(range(cells), lists, lambda cell, mine: join(left, sums, looks, columns, cell, mine, places)):
-        progress("search", done, cells)
-    back = np.full((m, count), MISSING, np.int64)
-    back[columns.ids[columns.ids >= 0]] = places.ids[columns.ids >= 0]
-    return merge(lists).ids.astype(np.int64), back
+    left: Codes,
+    centroids: ColumnBlock,
+    probes: int,
+    columns: CellColumns,
+    count: int,
+    options: IvfOptions,
+    progress: Progress,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """Candidates of every source and every target row, as ids, MISSING where there are fewer; products computed."""
+    n, cells = len(left), len(columns.first_tiles) - 1
+    step = max(_JOINED // probes, _BLOCK_ROWS)
+    ahead, places, products = np.empty((n, count), np.int64), Best.empty(len(columns.ids), count, len(columns.ids)), 0
+    for start in range(0, n, step):
+        rows = Codes(left.codes[start : start + step], left.starts[start : start + step])
+        looks = CellRows.of(rows, start, nearest_cells(rows.codes, centroids, probes, options.threads), cells)
+        lists = [Best.empty(len(rows), count, len(rows)) for _ in range(options.threads)]
+        for done in share_out(range(cells), lists, partial(_join_cell, looks, columns, places, options)):
+            progress("search", start * cells + done * len(rows), n * cells)
+        ahead[start : start + step] = ids_of(merge(lists).keys)
+        products += int(np.diff(looks.begins) @ columns.sizes)
+    back = np.full((columns.rows, count), MISSING, np.int64)
+    back[columns.ids[columns.ids >= 0]] = ids_of(places.keys[columns.ids >= 0])
+    return ahead, back, products
+
+
+def _join_cell(looks: CellRows, columns: CellColumns, places: Best, options: IvfOptions, cell: int, mine: Best) -> None:
+    join(looks, columns, cell, mine, places, portable=options.portable)
 
 
 def _rescored(scorer: Scorer, candidates: NDArray[np.int64], k: int, stage: str, progress: Progress) -> Neighbors:
@@ -182,12 +215,3 @@ def _report(cells: int, probes: int, share: float, depths: NDArray[np.int64]) ->
     low, high = wilson_interval(int((depths <= probes).sum()), len(depths))
     recall = float((depths <= probes).mean()) if len(depths) else 1.0
     return IvfReport(cells, probes, share, recall, low, high, len(depths))
-
-
-def wilson_interval(hits: int, count: int) -> tuple[float, float]:
-    """95 % interval of a share of which `hits` of `count` were seen (Wilson 1927)."""
-    if not count:
-        return 0.0, 1.0
-    share, z2 = hits / count, _Z**2 / count
-    middle, reach = share + z2 / 2, _Z * np.sqrt(share * (1 - share) / count + z2 / (4 * count))
-    return float((middle - reach) / (1 + z2)), float((middle + reach) / (1 + z2))

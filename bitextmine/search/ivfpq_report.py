@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bitextmine.search.floats import search_rows
 from bitextmine.search.neighbors import Neighbors
+from bitextmine.search.recall import wilson_interval
 from bitextmine.search.rescore import Scorer
 
 SAMPLED_ROWS = 256
 _SEED = 7
-_Z = 1.959964  # 95%
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +40,7 @@ class Recall:
         if not total:
             return cls(1.0, 0.0, 1.0)
         share = float(hits.sum() / total)
-        middle = share + _Z**2 / (2 * rows)
-        spread = _Z * sqrt(share * (1 - share) / rows + _Z**2 / (4 * rows**2))
-        scale = 1 + _Z**2 / rows
-        return cls(share, max((middle - spread) / scale, 0.0), min((middle + spread) / scale, 1.0))
+        return cls(share, *wilson_interval(share * rows, rows))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,12 @@
-"""Two inner loops as machine code, written in LLVM's language and compiled with numba when first used.
+"""Inner loops as machine code, written in LLVM's language and compiled with numba when first used.
 
-Nothing has to be compiled at installation, and the code is made for the CPU that it runs on. Both are called from
+Nothing has to be compiled at installation, and the code is made for the CPU that it runs on. All are called from
 numba functions with addresses; nothing here checks bounds.
 
 `int8_tile` multiplies 12 rows by 32 columns of 8-bit vectors with AVX-512 VNNI (`vpdpbusd`: 64 products an
 instruction), all sums in registers, and says at once whether any of them beats the thresholds of its row or column.
-`half_dot` is the product of two float16 vectors, summed in float32 in a fixed order.
+`half_dot` is the product of two float16 vectors, summed in float32 in a fixed order. `insert_key` puts a number into a
+sorted list without a branch.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from numba.extending import intrinsic
 
 TILE_ROWS, TILE_COLUMNS = 12, 32  # 24 sums, 2 loads and a broadcast: the 32 registers
 DEPTH = 4  # bytes that vpdpbusd multiplies and adds into one sum
+KEYS_A_STEP = 8
 
 _I16, _I32, _I64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
 _LANES = 16
 _SUMS = ir.VectorType(_I32, _LANES)
 _HALVES, _FLOATS = ir.VectorType(ir.HalfType(), _LANES), ir.VectorType(ir.FloatType(), _LANES)
 _HALVES_A_STEP = 4 * _LANES
+_KEYS = ir.VectorType(_I64, KEYS_A_STEP)
 
 
 @cache
@@ -55,10 +58,10 @@ def _load(builder: ir.IRBuilder, base: ir.Value, offset: ir.Value | int, kind: i
     return loaded
 
 
-def _broadcast(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
-    empty = ir.Constant(_SUMS, ir.Undefined)
+def _broadcast(builder: ir.IRBuilder, value: ir.Value, kind: ir.VectorType = _SUMS) -> ir.Value:
+    empty = ir.Constant(kind, ir.Undefined)
     first = builder.insert_element(empty, value, ir.Constant(_I32, 0))
-    return builder.shuffle_vector(first, empty, ir.Constant(_SUMS, [0] * _LANES))
+    return builder.shuffle_vector(first, empty, ir.Constant(ir.VectorType(_I32, kind.count), [0] * kind.count))
 
 
 @intrinsic
@@ -214,3 +217,68 @@ def half_dot(typing_context: Any, left: Any, right: Any, dims: Any) -> Any:
         return builder.extract_element(lanes, ir.Constant(_I32, 0))
 
     return types.float32(left, right, dims), generate
+
+
+@intrinsic
+def insert_key(typing_context: Any, keys: Any, count: Any, key: Any) -> Any:
+    """Put a key into `count` falling int64 at this address, where it belongs; the last one falls out.
+
+    `count` is a multiple of 8, at least 8. A key lower than all of them leaves them as they are.
+    """
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+        keys, count, key = values
+        kind = ir.FunctionType(_KEYS, [_KEYS, _KEYS])
+        higher, lower = (builder.module.declare_intrinsic(f"llvm.{name}.v8i64", (), kind) for name in ("smax", "smin"))
+        new = _broadcast(builder, key, _KEYS)
+        before, loop, after = builder.block, builder.append_basic_block("keys"), builder.append_basic_block("inserted")
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        done, previous = builder.phi(_I64), builder.phi(_KEYS)
+        at = builder.mul(done, ir.Constant(_I64, 8))
+        here = _load(builder, keys, at, _KEYS, 8)
+        # each place takes the higher of its own and of the lower of its left neighbour's and the new one
+        shift = ir.Constant(ir.VectorType(_I32, KEYS_A_STEP), list(range(KEYS_A_STEP - 1, 2 * KEYS_A_STEP - 1)))
+        left = builder.shuffle_vector(previous, here, shift)
+        moved = builder.call(higher, [here, builder.call(lower, [left, new])])
+        builder.store(moved, _address(builder, builder.add(keys, at), 0, _KEYS)).align = 8
+        following = builder.add(done, ir.Constant(_I64, KEYS_A_STEP))
+        for phi, start, grown in ((done, ir.Constant(_I64, 0), following), (previous, _highest_keys(), here)):
+            phi.add_incoming(start, before)
+            phi.add_incoming(grown, loop)
+        builder.cbranch(builder.icmp_signed("<", following, count), loop, after)
+        builder.position_at_end(after)
+        return context.get_dummy_value()
+
+    return types.none(keys, count, key), generate
+
+
+def _highest_keys() -> ir.Constant:
+    return ir.Constant(_KEYS, [(1 << 63) - 1] * KEYS_A_STEP)
+
+
+@intrinsic
+def lowest_bit(typing_context: Any, word: Any) -> Any:
+    """The number of the lowest bit that is set in a uint32; the word must not be 0."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+        bit = ir.IntType(1)
+        count = builder.module.declare_intrinsic("llvm.cttz.i32", (), ir.FunctionType(_I32, [_I32, bit]))
+        return builder.zext(builder.call(count, [values[0], ir.Constant(bit, 1)]), _I64)
+
+    return types.int64(types.uint32), generate
+
+
+@intrinsic
+def prefetch(typing_context: Any, address: Any) -> Any:
+    """Ask for the cache line at this address, to be read soon."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, _I32, _I32, _I32])
+        call = builder.module.declare_intrinsic("llvm.prefetch", (byte,), kind)
+        read, keep, data = (ir.Constant(_I32, value) for value in (0, 3, 1))
+        builder.call(call, [builder.inttoptr(values[0], byte), read, keep, data])
+        return context.get_dummy_value()
+
+    return types.none(types.int64), generate

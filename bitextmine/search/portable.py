@@ -13,6 +13,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from bitextmine.search.lists import offer
 from bitextmine.search.native import DEPTH, TILE_COLUMNS
 from bitextmine.search.quantize import ColumnBlock, RowBlock
 
@@ -45,66 +46,56 @@ def _session() -> Any:
 def scan_portable(
     rows: RowBlock, columns: ColumnBlock, tiles: range, of_rows: Any, of_columns: Any, offsets: tuple[int, int]
 ) -> None:
-    """As `scan.scan`, for any CPU; `of_rows` and `of_columns` are (sums, ids, bounds), offsets those of ids."""
+    """As `scan.scan`, for any CPU; `of_rows` and `of_columns` are (keys, bounds)."""
     for first in range(tiles.start, tiles.stop, _TILES):
-        part = range(first, min(first + _TILES, tiles.stop))
-        unpacked = _unpacked(columns.codes[part.start : part.stop])
+        stop = min(first + _TILES, tiles.stop)
+        unpacked = unpack(columns.codes[first:stop])
+        there = np.arange(first * TILE_COLUMNS, min(stop * TILE_COLUMNS, columns.columns))
         for row in range(0, rows.rows, _ROWS):
-            stop = min(row + _ROWS, rows.rows)
-            shifted = rows.codes[row:stop].view(np.uint8) ^ np.uint8(_OFFSET)
-            sums = _session().run(None, {"rows": shifted, "columns": unpacked})[0]
-            column = part.start * TILE_COLUMNS
-            _take_sums(
-                sums,
-                rows.starts,
-                columns.starts,
-                (row, column, min(columns.columns - column, sums.shape[1])),
+            here = np.arange(row, min(row + _ROWS, rows.rows))
+            take_sums(
+                products(rows.codes[row : row + len(here)], unpacked),
+                (rows.starts[here], columns.starts[there]),
+                (here, here + offsets[0]),
+                (there, there + offsets[1]),
                 of_rows,
                 of_columns,
-                offsets,
             )
 
 
-def _unpacked(tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def products(rows: NDArray[np.int8], columns: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """Sums of products, (rows, columns)."""
+    shifted = rows.view(np.uint8) ^ np.uint8(_OFFSET)
+    sums: NDArray[np.int32] = _session().run(None, {"rows": shifted, "columns": columns})[0]
+    return sums
+
+
+def unpack(tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(tiles, depth, 32, 4) as (dimensions, columns)."""
     count, depth = tiles.shape[:2]
     return np.ascontiguousarray(tiles.transpose(1, 3, 0, 2).reshape(depth * DEPTH, count * TILE_COLUMNS))
 
 
 @numba.njit(cache=True, nogil=True)
-def _take_sums(sums, row_starts, column_starts, place, of_rows, of_columns, offsets):  # type: ignore[no-untyped-def]
-    from_row, from_column, m = place
-    for r in range(sums.shape[0]):
-        row = from_row + r
+def take_sums(sums, starts, rows, columns, of_rows, of_columns):  # type: ignore[no-untyped-def]
+    """Put products into the lists of their rows and columns.
+
+    Args:
+        sums: (rows, at least as many as columns).
+        starts: what the sums of rows and of columns begin with, (rows,) and (columns,).
+        rows, columns: where their lists stand, and their ids.
+    """
+    (row_starts, column_starts), m = starts, len(columns[0])
+    for r in range(len(rows[0])):
+        row = rows[0][r]
         for begin in range(0, m, _RUN):
             end = min(begin + _RUN, m)
-            bound, most = of_rows[2][row] - row_starts[row], np.int32(-1)
+            bound, most = of_rows[1][row] - row_starts[r], np.int32(-1)
             for c in range(begin, end):
-                column = from_column + c
-                value = sums[r, c] + column_starts[column]
-                lower = min(bound, of_columns[2][column] - row_starts[row])
-                most = max(most, np.int32(value - lower - 1))
+                lower = min(bound, of_columns[1][columns[0][c]] - row_starts[r])
+                most = max(most, np.int32(sums[r, c] + column_starts[c] - lower - 1))
             if most >= 0:
                 for c in range(begin, end):
-                    value = np.int32(sums[r, c] + row_starts[row] + column_starts[from_column + c])
-                    offer(of_rows, of_columns, row, from_column + c, value, offsets)
-
-
-@numba.njit(cache=True, nogil=True)
-def offer(of_rows, of_columns, row, column, value, offsets):  # type: ignore[no-untyped-def]
-    """Put a sum into the lists of its row and its column, where it beats their last ones."""
-    if value > of_rows[2][row]:
-        _insert(of_rows, row, value, offsets[1] + column)
-    if value > of_columns[2][column]:
-        _insert(of_columns, column, value, offsets[0] + row)
-
-
-@numba.njit(cache=True, nogil=True)
-def _insert(best, at, value, identifier):  # type: ignore[no-untyped-def]
-    sums, ids, bounds = best
-    place = sums.shape[1] - 1
-    while place > 0 and sums[at, place - 1] < value:
-        sums[at, place], ids[at, place] = sums[at, place - 1], ids[at, place - 1]
-        place -= 1
-    sums[at, place], ids[at, place] = value, identifier
-    bounds[at] = sums[at, -1]
+                    value = np.int32(sums[r, c] + row_starts[r] + column_starts[c])
+                    offer(of_rows, row, value, columns[1][c])
+                    offer(of_columns, columns[0][c], value, rows[1][r])

@@ -11,15 +11,19 @@ everything, so that sums of products need no further arithmetic to be compared.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from bitextmine.search.native import DEPTH, TILE_COLUMNS, TILE_ROWS
+from bitextmine.search.rotation import Rotation
 from bitextmine.vectors import Vectors
 
 _SAMPLE_ROWS = 4096
+_STEP = 512  # rows that are quantised at a time; whole tiles
 _CLIPPED_SHARE = 1e-5  # of the coordinates; they cost accuracy, a wider range would cost more
 _OFFSET = 128  # makes signed bytes unsigned, as one side of vpdpbusd must be
 _PACKED_ROWS = 8192  # whole tiles
@@ -32,16 +36,16 @@ class Quantizer:
     """Rounds unit vectors to bytes. Deterministic: the sample is evenly spaced, the rotation seeded."""
 
     mean: NDArray[np.float32]  # (dims,)
-    rotation: NDArray[np.float32]  # (dims, dims), orthogonal
+    rotation: Rotation
     scale: float  # of a coordinate; sums of products are cosines times scale^2, less <mean, mean>
 
     @classmethod
     def fit(cls, src: Vectors, tgt: Vectors, seed: int = 1) -> Quantizer:
         samples = [_sample(side) for side in (src, tgt)]
         mean = np.asarray(np.mean([sample.mean(axis=0) for sample in samples], axis=0), np.float32)
-        rotation = random_rotation(src.dims, seed)
+        rotation = Rotation.random(src.dims, seed)
         residual = np.concatenate(samples) - mean
-        reach = float(np.quantile(np.abs(residual @ rotation), 1 - _CLIPPED_SHARE)) if len(residual) else 0.0
+        reach = float(np.quantile(np.abs(rotation.apply(residual)), 1 - _CLIPPED_SHARE)) if len(residual) else 0.0
         longest = float(np.linalg.norm(residual, axis=1).max(initial=0.0))
         # sums stay within 30 bits: products up to 127^2 a dimension, and the mean's two parts
         room = np.sqrt((_MAX_SUM - 127.0**2 * src.dims) / (2 * max(longest, 1e-3)))
@@ -60,9 +64,8 @@ class Quantizer:
     def quantize(self, block: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
         """Unit rows (n, dims) as signed bytes (n, depth x 4), zero-padded, and the mean's part of each row's sums."""
         residual = block - self.mean
-        rounded = np.rint(residual @ (self.rotation * np.float32(self.scale)))
         codes = np.zeros((len(block), padded(block.shape[1], DEPTH)), np.int8)
-        codes[:, : block.shape[1]] = np.clip(rounded, -127, 127, out=rounded)
+        _round(self.rotation.apply(residual), np.float32(self.scale), codes)
         starts = np.rint((residual @ self.mean).astype(np.float64) * self.scale**2)
         return codes, np.clip(starts, -_MAX_SUM, _MAX_SUM).astype(np.int32)
 
@@ -95,41 +98,38 @@ class ColumnBlock:
     columns: int
 
 
-def row_block(quantizer: Quantizer, vectors: Vectors, start: int, stop: int, step: int = 8192) -> RowBlock:
-    """Rows start to stop of the left side, quantised `step` at a time."""
+def row_block(quantizer: Quantizer, vectors: Vectors, start: int, stop: int, threads: int = 1) -> RowBlock:
+    """Rows start to stop of the left side, quantised."""
     count = stop - start
     codes = np.zeros((padded(count, TILE_ROWS), padded(vectors.dims, DEPTH)), np.int8)
     starts = np.zeros(len(codes), np.int32)
-    for at in range(0, count, step):
-        rows = slice(at, min(at + step, count))
+
+    def quantize(at: int) -> None:
+        rows = slice(at, min(at + _STEP, count))
         codes[rows], of_mean = quantizer.quantize(vectors.block(start + rows.start, start + rows.stop))
         starts[rows] = row_sums(codes[rows], of_mean)
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(quantize, range(0, count, _STEP)))
     return RowBlock(codes, starts, count)
 
 
-def column_block(quantizer: Quantizer, vectors: Vectors, start: int, stop: int, step: int = 8192) -> ColumnBlock:
-    """Columns start to stop of the right side, quantised and packed `step` (whole tiles) at a time."""
+def column_block(quantizer: Quantizer, vectors: Vectors, start: int, stop: int, threads: int = 1) -> ColumnBlock:
+    """Columns start to stop of the right side, quantised and packed."""
     count = stop - start
     tiles = padded(count, TILE_COLUMNS) // TILE_COLUMNS
     packed = _aligned((tiles, padded(vectors.dims, DEPTH) // DEPTH, TILE_COLUMNS, DEPTH))
     starts = np.zeros(tiles * TILE_COLUMNS, np.int32)
-    for at in range(0, count, step):
-        stop_at = min(at + step, count)
+
+    def quantize(at: int) -> None:
+        stop_at = min(at + _STEP, count)
         codes, starts[at:stop_at] = quantizer.quantize(vectors.block(start + at, start + stop_at))
         part = pack(codes)
         packed[at // TILE_COLUMNS : at // TILE_COLUMNS + len(part)] = part
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(quantize, range(0, count, _STEP)))
     return ColumnBlock(packed, starts, count)
-
-
-def random_rotation(dims: int, seed: int) -> NDArray[np.float32]:
-    """An orthogonal matrix (dims, dims): cosine transform and random signs, twice. As good as any, and made at once."""
-    rng = np.random.default_rng(seed)
-    frequency, position = np.ogrid[:dims, :dims]
-    cosines = np.sqrt(2 / dims) * np.cos(np.pi / dims * frequency * (position + 0.5))
-    cosines[0] /= np.sqrt(2)
-    signs = rng.choice([-1.0, 1.0], (2, dims))
-    rotation: NDArray[np.float32] = ((signs[0, :, None] * cosines) @ (signs[1, :, None] * cosines)).astype(np.float32)
-    return rotation
 
 
 def row_sums(codes: NDArray[np.int8], of_mean: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -171,3 +171,11 @@ def _aligned(shape: tuple[int, ...]) -> NDArray[np.uint8]:
     buffer = np.empty(size + _ALIGNMENT, np.uint8)
     offset = -buffer.ctypes.data % _ALIGNMENT
     return buffer[offset : offset + size].reshape(shape)
+
+
+@numba.njit(cache=True, nogil=True)
+def _round(rotated, scale, codes):  # type: ignore[no-untyped-def]
+    n, dims = rotated.shape
+    for row in range(n):
+        for j in range(dims):
+            codes[row, j] = np.int8(min(max(np.rint(rotated[row, j] * scale), np.float32(-127)), np.float32(127)))

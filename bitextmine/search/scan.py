@@ -1,38 +1,14 @@
-"""The scan of the similarity matrix: tile by tile, the best of each row and of each column so far.
-
-A list of best candidates is sorted by falling sum, equal ones by rising id, and meets candidates in order of ids: one
-enters only if it beats the last strictly. So the lists do not depend on how the matrix is cut.
-"""
+"""The scan of the similarity matrix: tile by tile, the best of each row and of each column so far."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
-from bitextmine.search.native import DEPTH, TILE_COLUMNS, TILE_ROWS, has_int8_tile, int8_tile
-from bitextmine.search.portable import offer, scan_portable
+from bitextmine.search.lists import Best, offer
+from bitextmine.search.native import DEPTH, TILE_COLUMNS, TILE_ROWS, has_int8_tile, int8_tile, lowest_bit
+from bitextmine.search.portable import scan_portable
 from bitextmine.search.quantize import ColumnBlock, RowBlock
-
-LOWEST = -(1 << 30)  # no sum is so low
-HIGHEST = (1 << 31) - 1
-
-
-@dataclass(frozen=True, slots=True)
-class Best:
-    """The best candidates of n rows (or columns) so far."""
-
-    sums: NDArray[np.int32]  # (n, c), falling; LOWEST where there is none yet
-    ids: NDArray[np.int32]  # (n, c); -1 where there is none yet
-    bounds: NDArray[np.int32]  # (padded n,), the last sum of each list; HIGHEST beyond n
-
-    @classmethod
-    def empty(cls, n: int, count: int, padded: int) -> Best:
-        bounds = np.full(padded, HIGHEST, np.int32)
-        bounds[:n] = LOWEST
-        return cls(np.full((n, count), LOWEST, np.int32), np.full((n, count), -1, np.int32), bounds)
 
 
 def scan(
@@ -54,8 +30,7 @@ def scan(
         offsets: what to add to a row's and to a column's position in its block to get its id.
         portable: whether to do without AVX-512 VNNI; by default where there is none.
     """
-    row_lists = (of_rows.sums, of_rows.ids, of_rows.bounds)
-    column_lists = (of_columns.sums, of_columns.ids, of_columns.bounds)
+    row_lists, column_lists = (of_rows.keys, of_rows.bounds), (of_columns.keys, of_columns.bounds)
     if portable or (portable is None and not has_int8_tile()):
         scan_portable(rows, columns, tiles, row_lists, column_lists, offsets)
         return
@@ -71,7 +46,7 @@ def _scan(row_side, column_side, tiles, of_rows, of_columns, offsets):  # type: 
     sums, masks = np.empty((TILE_ROWS, TILE_COLUMNS), np.int32), np.empty(TILE_ROWS, np.uint32)
     rows_at, starts_at = row_codes.ctypes.data, row_starts.ctypes.data
     columns_at, column_starts_at = column_codes.ctypes.data, column_starts.ctypes.data
-    row_bounds_at, column_bounds_at = of_rows[2].ctypes.data, of_columns[2].ctypes.data
+    row_bounds_at, column_bounds_at = of_rows[1].ctypes.data, of_columns[1].ctypes.data
     sums_at, masks_at = sums.ctypes.data, masks.ctypes.data
     tile_bytes = depth * TILE_COLUMNS * DEPTH
     for row in range(0, n, TILE_ROWS):
@@ -96,37 +71,11 @@ def _scan(row_side, column_side, tiles, of_rows, of_columns, offsets):  # type: 
 def _take(sums, masks, rows, columns, of_rows, of_columns, offsets):  # type: ignore[no-untyped-def]
     """Put what a tile found into the lists of its rows and columns."""
     for r in range(min(TILE_ROWS, rows[1] - rows[0])):
-        mask, c = masks[r], 0
+        row, mask = rows[0] + r, masks[r]
         while mask:
-            if mask & np.uint32(1) and columns[0] + c < columns[1]:
-                offer(of_rows, of_columns, rows[0] + r, columns[0] + c, sums[r, c], offsets)
-            mask >>= np.uint32(1)
-            c += 1
-
-
-def merge(parts: list[Best]) -> Best:
-    """The best of several threads' lists of the same rows."""
-    merged = parts[0]
-    for part in parts[1:]:
-        _merge(merged.sums, merged.ids, part.sums, part.ids)
-    return merged
-
-
-@numba.njit(cache=True, nogil=True)
-def _merge(sums, ids, more_sums, more_ids):  # type: ignore[no-untyped-def]
-    """Merge sorted lists, equal sums by rising id, into the first."""
-    n, count = sums.shape
-    kept_sums, kept_ids = np.empty(count, np.int32), np.empty(count, np.int32)
-    for row in range(n):
-        a, b = 0, 0
-        for place in range(count):
-            first = sums[row, a] > more_sums[row, b] or (
-                sums[row, a] == more_sums[row, b] and (more_ids[row, b] < 0 or 0 <= ids[row, a] < more_ids[row, b])
-            )
-            if first:
-                kept_sums[place], kept_ids[place] = sums[row, a], ids[row, a]
-                a += 1
-            else:
-                kept_sums[place], kept_ids[place] = more_sums[row, b], more_ids[row, b]
-                b += 1
-        sums[row], ids[row] = kept_sums, kept_ids
+            c = lowest_bit(mask)
+            mask &= mask - np.uint32(1)
+            column = columns[0] + c
+            if column < columns[1]:
+                offer(of_rows, row, sums[r, c], offsets[1] + column)
+                offer(of_columns, column, sums[r, c], offsets[0] + row)
