@@ -42,6 +42,7 @@ class Outcome:
     rows: tuple[int, int]  # rows of either side that were searched: the first ones
     bytes_per_vector: float
     details: dict[str, object]
+    margins: NDArray[np.float32] | None = None  # of the pairs, where known
 
 
 def main() -> None:
@@ -124,7 +125,7 @@ def run_product(method: Callable[..., Found], sides: Sides, k: int, threads: int
     }
     pairs = (selected.src, selected.tgt)
     searched = (n, m) if whole else (rows, 0)
-    return Outcome(forward, backward, pairs, stages, searched, found.bytes_per_vector, found.details)
+    return Outcome(forward, backward, pairs, stages, searched, found.bytes_per_vector, found.details, selected.margin)
 
 
 def run_peer(peer: Peer, sides: Sides, limit: float) -> Outcome:
@@ -138,10 +139,10 @@ def run_peer(peer: Peer, sides: Sides, limit: float) -> Outcome:
         searched.append(rows)
         found.append((filled(ids, len(queries)), filled(sims, len(queries))))
     held = peer.bytes_per_vector()
-    pairs, select = timed(lambda: peer.select(prepared, found[0], found[1]))
+    (pairs, margins), select = timed(lambda: peer.select(prepared, found[0], found[1]))
     select *= len(prepared[0]) / max(searched[0], 1)
     stages = {"build": build, "search": search, "select": select}
-    return Outcome(found[0], found[1], pairs, stages, (searched[0], searched[1]), held, peer.details())
+    return Outcome(found[0], found[1], pairs, stages, (searched[0], searched[1]), held, peer.details(), margins)
 
 
 def searched_until(peer: Peer, queries: Any, limit: float) -> tuple[Any, Any, int, float]:
@@ -172,7 +173,8 @@ def timed(function: Callable[[], Any]) -> tuple[Any, float]:
 def save(path: Path, outcome: Outcome) -> None:
     names = ("forward_ids", "forward_sims", "backward_ids", "backward_sims", "pairs_src", "pairs_tgt")
     arrays = (*outcome.forward, *outcome.backward, *outcome.pairs)
-    np.savez(path, **dict(zip(names, arrays, strict=True)), rows=np.array(outcome.rows))
+    margins = np.empty(0, np.float32) if outcome.margins is None else outcome.margins
+    np.savez(path, **dict(zip(names, arrays, strict=True)), rows=np.array(outcome.rows), pairs_margin=margins)
 
 
 def cpu_seconds() -> float:

@@ -10,6 +10,7 @@ import numpy as np
 from engine_peers import unit
 from numpy.typing import NDArray
 
+GOOD_MARGIN = 1.04  # WikiMatrix's threshold
 TIE = 1e-6  # cosines nearer than this are equal
 _BLOCK = 8192
 
@@ -22,12 +23,15 @@ class Judge:
     tgt: NDArray[np.float16]
     reference: Any  # of faiss.knn, the npz of engine_child
     pairs: NDArray[np.int64] | None  # as numbers src * targets + tgt; None where nothing exact searched all rows
+    margins: NDArray[np.float32] | None  # theirs
 
     @classmethod
     def of(cls, directory: Path, reference: Path, pairs: Path | None) -> Judge:
         src, tgt = (np.load(directory / f"{side}.npy", mmap_mode="r") for side in ("src", "tgt"))
-        mined = None if pairs is None else numbers(np.load(pairs), len(tgt))
-        return cls(src, tgt, np.load(reference), mined)
+        if pairs is None:
+            return cls(src, tgt, np.load(reference), None, None)
+        mined = np.load(pairs)
+        return cls(src, tgt, np.load(reference), numbers(mined, len(tgt)), mined["pairs_margin"])
 
     def identical_rows(self, found: Any) -> float | None:
         """Share of rows, both ways, whose neighbours are the exact ones; any of those that tie for a place will do.
@@ -45,14 +49,12 @@ class Judge:
             total += rows
         return same / total if total else None
 
-    def pairs_agreement(self, found: Any) -> float | None:
-        """Share of the exact pairs that were mined too."""
-        if self.pairs is None or not len(self.pairs):
+    def pairs_agreement(self, found: Any, least_margin: float = -np.inf) -> float | None:
+        """Share of the exact pairs of at least this margin that were mined too."""
+        if self.pairs is None or self.margins is None or not (self.margins >= least_margin).any():
             return None
-        return float(np.isin(self.pairs, numbers(found, len(self.tgt))).mean())
-
-    def pairs_mined(self, found: Any) -> int:
-        return len(found["pairs_src"])
+        wanted = self.pairs[self.margins >= least_margin]
+        return float(np.isin(wanted, numbers(found, len(self.tgt))).mean())
 
 
 def as_near(

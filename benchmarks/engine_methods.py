@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -43,13 +44,13 @@ def run_exact(src: Vectors16, tgt: Vectors16, k: int, threads: int) -> Found:
     return Found((forward.ids, forward.sims), (backward.ids, backward.sims), held, details=asdict(report))
 
 
-def run_ivf(src: Vectors16, tgt: Vectors16, k: int, threads: int) -> Found:
-    """Clustered search, the same kernel over the cells that both sides share; probes for a recall of 0.99."""
+def run_ivf(src: Vectors16, tgt: Vectors16, k: int, threads: int, *, target_recall: float = 0.99) -> Found:
+    """Clustered search, the same kernel over the cells that both sides share; probes for this recall."""
     from bitextmine.search.ivf import IvfOptions, search_ivf
     from bitextmine.vectors import StoredVectors
 
     sides = StoredVectors.of(src), StoredVectors.of(tgt)
-    forward, backward, report = search_ivf(*sides, k, options=IvfOptions(threads=threads))
+    forward, backward, report = search_ivf(*sides, k, options=IvfOptions(threads, target_recall))
     held = 3.0 * src.shape[1]
     return Found((forward.ids, forward.sims), (backward.ids, backward.sims), held, details=asdict(report))
 
@@ -84,6 +85,9 @@ def run_ivfpq(src: Vectors16, tgt: Vectors16, k: int, threads: int) -> Found:
 METHODS: dict[str, Callable[[Vectors16, Vectors16, int, int], Found]] = {
     "exact": run_exact,
     "ivf": run_ivf,
+    "ivf-0.98": partial(run_ivf, target_recall=0.98),
+    "ivf-0.96": partial(run_ivf, target_recall=0.96),
+    "ivf-0.90": partial(run_ivf, target_recall=0.9),
     "ivfpq": run_ivfpq,
 }
 SCALES_WITH_ROWS = frozenset({"exact"})  # time is proportional to the queries, so a part can be extrapolated

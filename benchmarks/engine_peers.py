@@ -18,6 +18,7 @@ from bitextmine.search import MISSING, Neighbors
 Floats = NDArray[np.float32]
 Ids = NDArray[np.int64]
 Pairs = tuple[Ids, Ids]
+Mined = tuple[Pairs, Floats | None]
 
 
 class Peer:
@@ -51,9 +52,10 @@ class Peer:
         """What else the JSON should say."""
         return {}
 
-    def select(self, sides: tuple[Any, Any], forward: tuple[Ids, Floats], backward: tuple[Ids, Floats]) -> Pairs:
+    def select(self, sides: tuple[Any, Any], forward: tuple[Ids, Floats], backward: tuple[Ids, Floats]) -> Mined:
+        """The pairs, and their margins where they come by themselves."""
         pairs = select_pairs(Neighbors(*forward), Neighbors(*backward))
-        return pairs.src, pairs.tgt
+        return (pairs.src, pairs.tgt), pairs.margin
 
 
 class FaissKnn(Peer):
@@ -112,7 +114,7 @@ class Laser(FaissIndex):
     def make(self, base: Floats) -> Any:
         return faiss.IndexFlatIP(base.shape[1])
 
-    def select(self, sides: tuple[Any, Any], forward: tuple[Ids, Floats], backward: tuple[Ids, Floats]) -> Pairs:
+    def select(self, sides: tuple[Any, Any], forward: tuple[Ids, Floats], backward: tuple[Ids, Floats]) -> Mined:
         means = [neighborhood(sims) for _, sims in (forward, backward)]
         candidates = []
         for (own, other), (ids, _), (own_mean, other_mean), swap in (
@@ -129,7 +131,7 @@ class Laser(FaissIndex):
                         best, best_score = neighbor, score
                 if best != MISSING:
                     candidates.append((best_score, best, row) if swap else (best_score, row, best))
-        return one_to_one(candidates)
+        return one_to_one(candidates), None
 
 
 class SentenceTransformers(Laser):

@@ -5,7 +5,8 @@ process of its own, its threads fixed by the environment and by faiss.omp_set_nu
 then the repeats; medians are reported. `seconds` goes from vectors to pairs: build + search, both ways, + choosing
 pairs (ratio margin, max-score), which JSON also has apart. `identical_rows`: share of rows, both ways, with the
 neighbours of exact float32 search (ties within 1e-6 count as equal). `pairs_agreement`: share of the pairs mined from
-exact neighbours that the method mines too. `bytes_per_vector`: of the index, or of the vectors where there is none.
+exact neighbours that the method mines too; `good_pairs_agreement`: of those with a margin of 1.04 (WikiMatrix's
+threshold) or more. `bytes_per_vector`: of the index, or of the vectors where there is none.
 `peak_resident_mib`: of the process, mapped files included. `cores_used`: CPU time over wall time.
 
 A method whose search would take more than --limit seconds is measured on as many queries as fit (the first rows, which
@@ -28,7 +29,7 @@ from typing import Any
 
 import numpy as np
 import vectors
-from engine_judge import Judge
+from engine_judge import GOOD_MARGIN, Judge
 from engine_methods import METHODS
 from engine_peers import PEERS
 from signature import signature, write
@@ -125,6 +126,7 @@ def judge_all(directory: Path, runs: list[dict[str, Any]]) -> None:
         whole_run = judge is not None and not run["extrapolated"]
         run["identical_rows"] = judge and judge.identical_rows(found)
         run["pairs_agreement"] = judge.pairs_agreement(found) if judge and whole_run else None
+        run["good_pairs_agreement"] = judge.pairs_agreement(found, GOOD_MARGIN) if judge and whole_run else None
         run["pairs"] = len(found["pairs_src"]) if not run["extrapolated"] else None
         run["pairs_reference"] = mined
 
@@ -137,19 +139,20 @@ def finish(runs: list[dict[str, Any]]) -> None:
 
 
 def print_table(runs: list[dict[str, Any]]) -> None:
-    print(f"{'method':<22}{'seconds':>10}{'faster':>8}{'rows':>10}{'pairs':>9}{'B/vector':>10}{'peak MiB':>10}")
+    print(
+        f"{'method':<22}{'seconds':>10}{'faster':>8}{'rows':>10}{'pairs':>9}{'good':>9}{'B/vector':>10}{'peak MiB':>10}"
+    )
     for run in runs:
         if "seconds" not in run:
             print(f"{run['method']:<22}{run.get('error') or 'skipped: ' + run['skipped']}")
             continue
         mark = "~" if run["extrapolated"] else ""
-        rows, agreement = (
-            "-" if run[key] is None else f"{run[key]:.5f}" for key in ("identical_rows", "pairs_agreement")
-        )
+        keys = ("identical_rows", "pairs_agreement", "good_pairs_agreement")
+        rows, agreement, good = ("-" if run[key] is None else f"{run[key]:.5f}" for key in keys)
         faster = run.get("times_faster_than_faiss_knn")
         print(
             f"{run['method']:<22}{mark + format(run['seconds'], '.2f'):>10}{f'{faster:.2f}x' if faster else '-':>8}"
-            f"{rows:>10}{agreement:>9}{run['bytes_per_vector']:>10.0f}{run['peak_resident_mib']:>10.0f}"
+            f"{rows:>10}{agreement:>9}{good:>9}{run['bytes_per_vector']:>10.0f}{run['peak_resident_mib']:>10.0f}"
         )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -13,11 +14,35 @@ from bitextmine.errors import EncoderError
 CARD = "encoder.json"
 MODEL = "model.onnx"
 SENTENCEPIECE_MODEL = "sentencepiece.model"
+TOKENIZER_JSON = "tokenizer.json"
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 LanguageCode = Annotated[str, Field(pattern=r"^[a-z]{3}_[A-Z][a-z]{3}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Precision(StrEnum):
+    """In which numbers a graph multiplies. Each has a file of its own; the vectors are float32 whatever it is."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"  # for GPUs
+    INT8 = "int8"  # for CPUs; a scale for every token, so a vector does not depend on its batch
+
+    @property
+    def file(self) -> str:
+        return MODEL if self is Precision.FP32 else f"model.{self.value}.onnx"
+
+
+class TokenizerKind(StrEnum):
+    """What turns sentences into token ids, and the files that it needs."""
+
+    SENTENCEPIECE = "sentencepiece"
+    HUGGINGFACE = "huggingface"
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (SENTENCEPIECE_MODEL,) if self is TokenizerKind.SENTENCEPIECE else (TOKENIZER_JSON,)
 
 
 class EncoderCard(BaseModel):
@@ -27,14 +52,26 @@ class EncoderCard(BaseModel):
 
     name: Slug
     dims: Annotated[int, Field(ge=1, le=65_536)]
-    languages: tuple[LanguageCode, ...]  # ISO 639-3 and ISO 15924
+    languages: tuple[LanguageCode, ...]  # ISO 639-3 and ISO 15924; empty where nobody says
     prefix: str = ""  # put before every sentence
-    max_tokens: Annotated[int, Field(ge=3)]  # with the two marks of a sentence; the rest is cut off
+    max_tokens: Annotated[int, Field(ge=3)]  # with the marks of a sentence; the rest is cut off
     pooling: str  # in words: the graph does it
-    tokenizer: Literal["sentencepiece"] = "sentencepiece"
+    tokenizer: TokenizerKind = TokenizerKind.SENTENCEPIECE
     licence: str
+    citation: str = ""
     source: str  # in words
     files: dict[FileName, Sha256]
+    quality: dict[Precision, dict[str, float]] = {}  # of each other precision against fp32, measured when it was made
+
+    @property
+    def precisions(self) -> tuple[Precision, ...]:
+        """Those whose graph is here."""
+        return tuple(precision for precision in Precision if precision.file in self.files)
+
+    def files_of(self, precision: Precision) -> tuple[str, ...]:
+        """The files that determine the vectors at a precision: its graph (with weights beside it) and the tokenizer."""
+        graph = [name for name in self.files if name in {precision.file, f"{precision.file}.data"}]
+        return (*sorted(graph), *self.tokenizer.files)
 
 
 def load_card(directory: Path) -> EncoderCard:
@@ -52,7 +89,9 @@ def load_card(directory: Path) -> EncoderCard:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise EncoderError(f"{path} is not an encoder's record: {where}: {first['msg']}") from error
-    for name in {MODEL, SENTENCEPIECE_MODEL} - card.files.keys():
+    if not card.precisions:
+        raise EncoderError(f"{path} gives no sha256 for {MODEL}")
+    for name in set(card.tokenizer.files) - card.files.keys():
         raise EncoderError(f"{path} gives no sha256 for {name}")
     for name in card.files:
         if not (directory / name).is_file():
@@ -70,5 +109,7 @@ def write_card(card: EncoderCard, directory: Path) -> None:
 
 
 def hash_files(directory: Path) -> dict[str, str]:
-    """The sha256 of the model and of the tokenizer in a directory, as a card records them."""
-    return {name: file_sha256(directory / name) for name in (MODEL, SENTENCEPIECE_MODEL)}
+    """The sha256 of each graph, of weights beside it and of the tokenizer in a directory, as a card records them."""
+    graphs = [precision.file for precision in Precision]
+    names = [*graphs, *(f"{name}.data" for name in graphs), *(name for kind in TokenizerKind for name in kind.files)]
+    return {name: file_sha256(directory / name) for name in names if (directory / name).is_file()}

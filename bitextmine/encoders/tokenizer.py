@@ -1,4 +1,4 @@
-"""Sentences to token ids, with SentencePiece."""
+"""Sentences to token ids, with SentencePiece or with a tokenizer.json."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,17 @@ class Tokens:
         return ids, mask.astype(np.int64)
 
 
+class Tokenizer(Protocol):
+    """Turns sentences into tokens. Shared by threads."""
+
+    def __call__(self, sentences: Sequence[str]) -> Tokens:
+        """Tokenise; sentences beyond the maximum lose their tail and keep their end mark.
+
+        Raises:
+            InputError: a sentence holds a lone surrogate, so that it is not text.
+        """
+
+
 class SentencePieceTokenizer:
     """A SentencePiece model that puts its begin and end marks around every sentence. Shared by threads."""
 
@@ -60,11 +71,7 @@ class SentencePieceTokenizer:
         self._threads = threads
 
     def __call__(self, sentences: Sequence[str]) -> Tokens:
-        """Tokenise; sentences beyond the maximum lose their tail and keep their end mark.
-
-        Raises:
-            InputError: a sentence holds a lone surrogate, so that it is not text.
-        """
+        """See `Tokenizer`."""
         texts = [_utf8(self._prefix + sentence) for sentence in sentences]
         pieces = self._model.encode(texts, add_bos=True, add_eos=True, num_threads=self._threads)
         truncated = 0
@@ -72,9 +79,39 @@ class SentencePieceTokenizer:
             if len(ids) > self._max_tokens:
                 pieces[row] = ids[: self._max_tokens - 1] + ids[-1:]
                 truncated += 1
-        lengths = np.fromiter(map(len, pieces), np.int64, len(pieces))
-        ids = np.fromiter(chain.from_iterable(pieces), np.int64, int(lengths.sum()))
-        return Tokens(ids, lengths, truncated)
+        return _joined(pieces, truncated)
+
+
+class JsonTokenizer:
+    """A `tokenizer.json` of the tokenizers library, which has the marks of a sentence in its own template."""
+
+    def __init__(self, model: bytes, *, prefix: str, max_tokens: int) -> None:
+        """Load one; it uses all cores unless TOKENIZERS_PARALLELISM=false.
+
+        Raises:
+            EncoderError: the bytes are not a tokenizer.json.
+        """
+        import tokenizers
+
+        try:
+            self._model: Any = tokenizers.Tokenizer.from_buffer(model)
+        except Exception as error:  # the library raises plain Exception
+            raise EncoderError("the tokenizer is not a tokenizer.json") from error
+        self._model.no_padding()
+        self._model.enable_truncation(max_tokens)
+        self._prefix = prefix
+
+    def __call__(self, sentences: Sequence[str]) -> Tokens:
+        """See `Tokenizer`."""
+        texts = [_utf8(self._prefix + sentence).decode() for sentence in sentences]
+        encodings = self._model.encode_batch(texts)
+        pieces = [encoding.ids for encoding in encodings]
+        return _joined(pieces, sum(bool(encoding.overflowing) for encoding in encodings))
+
+
+def _joined(pieces: list[list[int]], truncated: int) -> Tokens:
+    lengths = np.fromiter(map(len, pieces), np.int64, len(pieces))
+    return Tokens(np.fromiter(chain.from_iterable(pieces), np.int64, int(lengths.sum())), lengths, truncated)
 
 
 def _utf8(text: str) -> bytes:

@@ -28,7 +28,7 @@ from bitextmine.vectors import StoredVectors
 
 _CELLS = 0.04
 LEAST_ROWS = 10_000  # below it there is nothing to gain
-_SAMPLE_A_CELL = 40  # rows a centroid that k-means sees
+_SAMPLE_A_CELL = 128  # rows a centroid that k-means sees
 _HELD_OUT = 2048  # rows a side, half to choose the probes and half to measure
 _BLOCK_ROWS = 8192
 _QUANTIZED_ROWS = 512

