@@ -36,6 +36,7 @@ _KMEANS_ROUNDS, _CODED = 10, 16  # of FAISS's clustering; products to code a coo
 _SCANNED = 8e9  # bytes of fast-scan codes that a core compares a second (9 to 15 measured on one core)
 _QUERY_ROWS, _SAMPLED = 16_384, 1024
 _CANDIDATES = 4  # that are rescored, against those of the other methods
+_GPU_SPARE, _GPU_CANDIDATES = 28, 2  # candidates beyond k, and how many more that is to rescore
 _GPU_CORES = 100  # a GPU against a core: a cautious guess, not measured
 
 
@@ -153,6 +154,15 @@ def exact_cost(work: Work, memory_bytes: int) -> tuple[Estimate, ExactOptions]:
     )
     how = f"blocks of {blocks.rows:,} x {blocks.columns:,}"
     return Estimate(Method.EXACT, seconds, memory, work.found_bytes, how, refusal), blocks
+
+
+def exact_cost_on_gpus(work: Work, gpus: int) -> Estimate:
+    """Twice the products, one direction after the other; the lists of one are in the host's memory."""
+    products = 2.0 * work.n * work.m * work.dims / (work.rates.float_products * _GPU_CORES * gpus)
+    seconds = _FIXED_SECONDS + products + _GPU_CANDIDATES * work.rescored(2 * (work.n + work.m) * work.dims)
+    lists = 2 * max(work.n, work.m) * (work.size.k + _GPU_SPARE) * _FOUND_BYTES
+    how = f"float16 on {gpus} GPU{'s' if gpus > 1 else ''}"
+    return Estimate(Method.EXACT, seconds, _PROCESS_BYTES + lists + work.found_bytes, 0, how, _too_many(work))
 
 
 def _blocks(work: Work, memory_bytes: int) -> ExactOptions:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bitextmine.calibration import Calibration, default_calibration
-from bitextmine.costs import Estimate, SearchSize, Work, exact_cost, ivf_cost, ivfpq_cost
+from bitextmine.costs import Estimate, SearchSize, Work, exact_cost, exact_cost_on_gpus, ivf_cost, ivfpq_cost
 from bitextmine.errors import ParameterError
 from bitextmine.resources import Resources, format_bytes
 from bitextmine.search.exact import ExactOptions
@@ -41,6 +41,11 @@ class Plan:
         return next(estimate for estimate in self.estimates if estimate.method is method)
 
     @property
+    def exact_gpus(self) -> int:
+        """GPUs that an exact search uses: none for a small one, which takes the CPU no longer."""
+        return gpus_for_exact(self.size, self.gpus)
+
+    @property
     def parameters(self) -> dict[str, Any]:
         """What decides which neighbours are found: never threads or memory, or how an index is cut into shards."""
         parameters: dict[str, Any] = {"k": self.size.k, "method": self.method.value}
@@ -72,6 +77,10 @@ class Plan:
         }
 
 
+def gpus_for_exact(size: SearchSize, gpus: int) -> int:
+    return gpus if size.products > SMALL_PRODUCTS else 0
+
+
 def check_recall(target_recall: float) -> None:
     """
     Raises:
@@ -87,7 +96,6 @@ def make_plan(
     resources: Resources,
     calibration: Calibration | None = None,
     *,
-    gpus: int = 0,
     method: Method = Method.AUTO,
     target_recall: float = DEFAULT_RECALL,
 ) -> Plan:
@@ -103,7 +111,9 @@ def make_plan(
     rates = calibration or default_calibration()
     work = Work(size, target_recall, resources.threads, rates)
     exact, blocks = exact_cost(work, resources.memory_bytes)
-    ivfpq, specs = ivfpq_cost(work, resources.memory_bytes, gpus)
+    if exact_gpus := gpus_for_exact(size, resources.gpus):
+        exact = exact_cost_on_gpus(work, exact_gpus)
+    ivfpq, specs = ivfpq_cost(work, resources.memory_bytes, resources.gpus)
     estimates = tuple(each.within(resources.memory_bytes) for each in (exact, ivf_cost(work), ivfpq))
     chosen, reason = _choose(size, estimates, method)
     return Plan(
@@ -111,7 +121,7 @@ def make_plan(
         target_recall=target_recall,
         threads=resources.threads,
         memory_bytes=resources.memory_bytes,
-        gpus=gpus,
+        gpus=resources.gpus,
         calibrated=rates.measured,
         method=chosen,
         reason=reason,

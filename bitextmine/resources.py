@@ -55,3 +55,4 @@ class Resources:
 
     threads: int = field(default_factory=default_threads)
     memory_bytes: int = field(default_factory=default_memory)
+    gpus: int = 0

@@ -25,8 +25,21 @@ def search_as_planned(
         return forward, backward, asdict(cells)
     if plan.method is Method.IVFPQ:
         return _search_indexes(src, tgt, plan, store, progress)
+    if plan.exact_gpus:
+        return _search_on_gpus(src, tgt, plan, progress)
     forward, backward, checked = search_exact(src, tgt, k, options=plan.blocks, progress=progress)
     return forward, backward, asdict(checked)
+
+
+def _search_on_gpus(
+    src: Embeddings, tgt: Embeddings, plan: Plan, progress: Progress
+) -> tuple[Neighbors, Neighbors, dict[str, Any]]:
+    from bitextmine.search.gpu import search_exact_gpu  # it loads FAISS
+
+    forward, backward = search_exact_gpu(
+        src, tgt, plan.size.k, gpus=plan.exact_gpus, threads=plan.threads, progress=progress
+    )
+    return forward, backward, {"gpus": plan.exact_gpus}
 
 
 def _search_indexes(

@@ -40,6 +40,9 @@ Memory = Annotated[
     str | None,
     typer.Option(help="Most memory to use, as 8GB.", show_default="0.6 of what is free"),
 ]
+Gpus = Annotated[
+    int | None, typer.Option(min=0, max=64, show_default="all that FAISS sees", help="GPUs that the search may use.")
+]
 SrcLang = Annotated[str, typer.Option(help="Language of the source: de, deu, deu_Latn, zh-Hans ...")]
 TgtLang = Annotated[str, typer.Option(help="Language of the target.")]
 K = Annotated[int, typer.Option(help="Neighbours a side that the margin looks at (WikiMatrix 4, CCMatrix 16).")]
@@ -78,8 +81,16 @@ def writable_workspace(data_dir: Path | None, encoders_dir: Path | None) -> Work
     return place
 
 
-def resources(threads: int | None, memory: str | None) -> Resources:
-    return Resources(threads or default_threads(), parse_memory(memory) if memory else default_memory())
+def resources(threads: int | None, memory: str | None, gpus: int | None = None) -> Resources:
+    """What a run may use: all cores, a share of the free memory and all GPUs, unless it is said.
+
+    Raises:
+        ParameterError: `no-gpu`, there are fewer GPUs; or no amount of memory.
+    """
+    from bitextmine.search.gpu import check_gpus, gpu_count  # it loads FAISS
+
+    found = gpu_count() if gpus is None else gpus and check_gpus(gpus)
+    return Resources(threads or default_threads(), parse_memory(memory) if memory else default_memory(), found)
 
 
 def corpus_file(path: Path, lang: str, form: CorpusFormat | None) -> CorpusFile:

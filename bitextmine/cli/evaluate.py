@@ -49,6 +49,7 @@ def mining(
     verbose: console.Verbose = False,
     threads: console.Threads = None,
     memory: console.Memory = None,
+    gpus: console.Gpus = None,
     data_dir: console.DataDir = None,
     encoders_dir: console.EncodersDir = None,
 ) -> None:
@@ -60,7 +61,7 @@ def mining(
     from bitextmine.mining import MiningParameters, check_languages, mine
 
     started = time.monotonic()
-    limits = console.resources(threads, memory)
+    limits = console.resources(threads, memory, gpus)
     pairs = read_gold(gold)
     files = [console.corpus_file(path, lang, _format(path)) for path, lang in ((src, src_lang), (tgt, tgt_lang))]
     place = console.writable_workspace(data_dir, encoders_dir)

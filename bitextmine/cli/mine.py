@@ -59,6 +59,7 @@ def mine(
     verbose: console.Verbose = False,
     threads: console.Threads = None,
     memory: console.Memory = None,
+    gpus: console.Gpus = None,
     data_dir: console.DataDir = None,
     encoders_dir: console.EncodersDir = None,
 ) -> None:
@@ -74,7 +75,7 @@ def mine(
     from bitextmine.mining import mine as mine_corpora
 
     started = time.monotonic()
-    limits = console.resources(threads, memory)
+    limits = console.resources(threads, memory, gpus)
     form = _form_of(output, output_format)
     files = [console.corpus_file(path, lang, input_format) for path, lang in ((src, src_lang), (tgt, tgt_lang))]
     place = console.writable_workspace(data_dir, encoders_dir)

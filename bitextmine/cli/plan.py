@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -42,7 +43,7 @@ def plan(
     target_recall: TargetRecall = DEFAULT_RECALL,
     threads: console.Threads = None,
     memory: console.Memory = None,
-    gpus: Annotated[int, typer.Option(min=0, max=64, help="GPUs that ivfpq may use.")] = 0,
+    gpus: Annotated[int, typer.Option(min=0, max=64, help="GPUs that the search may use.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     data_dir: console.DataDir = None,
 ) -> None:
@@ -58,9 +59,8 @@ def plan(
 
     made = make_plan(
         SearchSize(src_rows, tgt_rows, dims, k),
-        console.resources(threads, memory),
+        replace(console.resources(threads, memory, 0), gpus=gpus),
         load_calibration(console.workspace(data_dir, None).root),
-        gpus=gpus,
         method=method,
         target_recall=target_recall,
     )

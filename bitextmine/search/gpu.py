@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from bitextmine.errors import MismatchError, ParameterError
 from bitextmine.progress import Progress, silent
 from bitextmine.search.candidates import Queries, probing, zero_rows
+from bitextmine.search.certify import DEVIATIONS, Candidates, certain_neighbors
 from bitextmine.search.index_shards import FILE, OpenedShard, ShardedIndex
 from bitextmine.search.index_spec import CodeKind
 from bitextmine.search.neighbors import MISSING, Neighbors
@@ -31,6 +32,7 @@ TEMPORARY_BYTES = 1 << 30  # scratch space that FAISS takes of each GPU
 DEVICE_BYTES = 8 << 30  # of vectors or codes on each GPU, unless said otherwise
 _QUERY_ROWS = 16_384
 _ADD_ROWS = 65_536
+_ERROR_ROWS = 4_096
 
 
 def gpu_count() -> int:
@@ -138,7 +140,8 @@ def search_exact_gpu(
 ) -> tuple[Neighbors, Neighbors]:
     """The k nearest both ways by comparing all with all on GPUs in float16; k + 28 candidates are rescored exactly.
 
-    Memory of the host: the candidates of one direction, and a block of each side.
+    Rows of which that proves nothing (see `certify`) are searched again in float32 on the CPU, so the result is that of
+    `search_exact`. Memory of the host: the candidates of one direction, and a block of each side.
 
     Raises:
         MismatchError: the sides differ in dimensions.
@@ -156,9 +159,24 @@ def search_exact_gpu(
         blocks = [range(at, min(at + rows, len(scorer.base))) for at in range(0, len(scorer.base), rows)]
         search = _block_searcher(scorer, k + SPARE, devices, stage, progress)
         best = merged_lists(search, blocks, len(scorer.queries), k + SPARE, gpus)
-        return scorer.best(np.arange(len(scorer.queries)), best.ids, k)
+        return certain_neighbors(scorer, candidates_of(best, scorer), k, f"{stage}-rescore", progress)[0]
 
     return one_way(scorer, "search-forward"), one_way(scorer.reversed(), "search-backward")
+
+
+def candidates_of(best: Neighbors, scorer: Scorer) -> Candidates:
+    """Lists of a GPU, with what a row that they left out can have: their cosines' error is measured on a sample."""
+    sampled = np.unique(np.linspace(0, len(best) - 1, min(_ERROR_ROWS, len(best)), dtype=np.int64))
+    ids, sims = best.ids[sampled], best.sims[sampled]
+    difference = sims - scorer.cosines(sampled, ids) if len(sampled) else np.zeros((0, 1), np.float32)
+    error = float(np.std(difference, where=ids != MISSING)) if (ids != MISSING).any() else 0.0
+
+    def candidates(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        ids = best.ids[rows]
+        most = best.sims[rows, -1].astype(np.float64) + DEVIATIONS * error
+        return ids, np.where(ids[:, -1] == MISSING, -np.inf, most)
+
+    return candidates
 
 
 def block_rows(dims: int, device_bytes: int) -> int:

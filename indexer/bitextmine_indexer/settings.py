@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bitextmine.jobs.queue import HEARTBEAT_SECONDS
@@ -29,6 +29,7 @@ class WorkerSettings(BaseSettings):
     max_finished_jobs  of more the oldest records are dropped
     threads            for each job
     memory             for each job, as 8GB; by default the jobs share a part of what is free when they start
+    gpus               for each job; by default all that FAISS sees
     jobs_at_once       jobs that this worker runs side by side; memory is needed for each
     log_level          of the worker and of its jobs
     child_command      (for tests) what is started for each job
@@ -44,6 +45,7 @@ class WorkerSettings(BaseSettings):
     max_finished_jobs: PositiveInt = 10_000
     threads: PositiveInt = Field(default_factory=default_threads)
     memory: Memory | None = None
+    gpus: NonNegativeInt | None = None
     jobs_at_once: PositiveInt = 1
     log_level: LogLevel = "INFO"
     child_command: tuple[str, ...] = CHILD_COMMAND
@@ -51,7 +53,10 @@ class WorkerSettings(BaseSettings):
     @property
     def resources(self) -> Resources:
         """What a job that starts now may use."""
-        return Resources(self.threads, self.memory or default_memory() // self.jobs_at_once)
+        from bitextmine.search.gpu import gpu_count  # it loads FAISS
+
+        memory = self.memory or default_memory() // self.jobs_at_once
+        return Resources(self.threads, memory, gpu_count() if self.gpus is None else self.gpus)
 
     @property
     def workspace(self) -> Workspace:

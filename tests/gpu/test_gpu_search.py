@@ -20,11 +20,15 @@ import pytest
 
 from bitextmine.artifacts import ArtifactStore
 from bitextmine.errors import ParameterError
+from bitextmine.progress import silent
 from bitextmine.search import ivfpq
+from bitextmine.search.certify import certain_neighbors
 from bitextmine.search.floats import search_rows
 from bitextmine.search.gpu import (
+    SPARE,
     GpuDevice,
     block_rows,
+    candidates_of,
     check_gpus,
     gpu_count,
     merged_lists,
@@ -127,6 +131,20 @@ def test_codes_that_no_gpu_searches_are_refused(tmp_path: Path) -> None:
 def test_impossible_numbers_of_gpus_are_refused(gpus: int) -> None:
     with pytest.raises(ParameterError, match="GPUs were asked for"):
         check_gpus(gpus)
+
+
+@pytest.mark.parametrize("copies", [1, 60])
+def test_lists_in_float16_that_prove_nothing_are_searched_again(copies: int) -> None:
+    """With more near-copies than a list has places, float16 leaves true neighbours out."""
+    rng = np.random.default_rng(5)
+    groups = np.repeat(rng.standard_normal((1200 // copies, DIMS)), copies, axis=0)
+    src, tgt = (StoredVectors.of(groups + 0.002 * rng.standard_normal(groups.shape)) for _ in range(2))
+    scorer, rows = Scorer(src, tgt), len(groups)
+    sims = (src.block(0, rows) @ tgt.block(0, rows).T).astype(np.float16).astype(np.float32)
+    lists = best_of(np.tile(np.arange(rows), (rows, 1)), sims, K + SPARE)
+    found, again = certain_neighbors(scorer, candidates_of(lists, scorer), K, "rescore", silent)
+    assert_same(found, search_rows(scorer, np.arange(rows), K))
+    assert (again > 0) == (copies > K + SPARE)
 
 
 @pytest.mark.parametrize(("parallel", "size"), [(1, 100), (1, 7), (2, 30), (3, 9), (8, 10)])

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bitextmine.calibration
+from bitextmine.artifacts import ArtifactStore
 from bitextmine.calibration import (
     FILE,
     Calibration,
@@ -25,8 +26,12 @@ from bitextmine.calibration import (
 from bitextmine.costs import SearchSize
 from bitextmine.errors import ParameterError
 from bitextmine.planner import LONG_SECONDS, WORTH_SECONDS, Plan, format_seconds, make_plan
+from bitextmine.progress import silent
 from bitextmine.resources import Resources
+from bitextmine.search.gpu import gpu_count
 from bitextmine.search.method import Method
+from bitextmine.search_as_planned import search_as_planned
+from bitextmine.vectors import StoredVectors
 
 FAST = replace(
     default_calibration(),
@@ -52,6 +57,25 @@ def test_auto_is_exact_up_to_a_few_million_rows_a_side(rows: int) -> None:
     plan = plan_of(rows)
     assert plan.method is Method.EXACT
     assert "misses nothing" in plan.reason
+
+
+def test_gpus_do_an_exact_search_unless_it_is_small() -> None:
+    size, limits = SearchSize(1_000_000, 1_000_000, 512, 4), Resources(2, PLENTY, 2)
+    large, on_cpu = make_plan(size, limits, FAST), make_plan(size, Resources(2, PLENTY), FAST)
+    assert (large.method, large.exact_gpus, large.chosen.how) == (Method.EXACT, 2, "float16 on 2 GPUs")
+    assert large.chosen.seconds < on_cpu.chosen.seconds
+    assert make_plan(SearchSize(1000, 1000, 512, 4), limits, FAST).exact_gpus == 0
+    assert large.parameters == on_cpu.parameters, "what they find is the same"
+
+
+@pytest.mark.skipif(gpu_count() > 0, reason="this is about machines without a GPU")
+def test_a_plan_for_gpus_gets_as_far_as_asking_for_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bitextmine.planner.SMALL_PRODUCTS", 0)
+    sides = [StoredVectors.of(np.random.default_rng(seed).standard_normal((50, 8))) for seed in (1, 2)]
+    plan = make_plan(SearchSize(50, 50, 8, 4), Resources(1, PLENTY, 1), FAST, method=Method.EXACT)
+    with pytest.raises(ParameterError, match="FAISS sees 0") as caught:
+        search_as_planned(sides[0], sides[1], plan, ArtifactStore(tmp_path), silent)  # type: ignore[arg-type]
+    assert caught.value.code == "no-gpu"
 
 
 def test_auto_turns_to_an_approximation_when_exact_would_take_days() -> None:

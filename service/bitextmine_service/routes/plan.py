@@ -41,7 +41,7 @@ class PlanIn(BaseModel):
     )
     memory: str | None = Field(default=None, max_length=20, description="As 8GB; by default what is free here.")
     threads: int | None = Field(default=None, ge=1, le=4096, description="By default all cores of this machine.")
-    gpus: int = Field(default=0, ge=0, le=64, description="GPUs that ivfpq may use.")
+    gpus: int = Field(default=0, ge=0, le=64, description="GPUs that the search may use.")
 
 
 class EstimateOut(BaseModel):
@@ -84,9 +84,8 @@ def plan_mining_job(context: Ctx, wanted: Annotated[PlanIn, Query()]) -> PlanOut
     memory = parse_memory(wanted.memory) if wanted.memory else default_memory()
     plan = make_plan(
         size,
-        Resources(wanted.threads or default_threads(), memory),
+        Resources(wanted.threads or default_threads(), memory, wanted.gpus),
         load_calibration(context.settings.data_dir),
-        gpus=wanted.gpus,
         method=wanted.method,
         target_recall=wanted.target_recall,
     )
