@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from bitextmine.errors import MismatchError, ParameterError
 from bitextmine.progress import Progress, silent
 from bitextmine.resources import format_bytes
-from bitextmine.search.floats import search_rows
+from bitextmine.search.certify import CHECKED_ROWS, DEVIATIONS, Candidates, certain_neighbors, wrong_rows
 from bitextmine.search.lists import Best, ids_of, list_length, merge, sums_of
 from bitextmine.search.native import TILE_COLUMNS
 from bitextmine.search.neighbors import MISSING, Neighbors
@@ -29,13 +29,8 @@ from bitextmine.search.sharing import share_out
 from bitextmine.vectors import StoredVectors
 
 _MOST_COLUMNS = 1 << 17
-DEVIATIONS = 6.0
-CHECKED_ROWS = 64
-_TOLERANCE = 1e-6  # cosines of float32 sums in different orders
 _CHUNK_BYTES = 512 << 10  # of columns that stay in the L2 cache while all rows pass
 _ERROR_ROWS = 512
-_RESCORED_ROWS = 8_192
-_AGAIN_ROWS = 4_096
 _LIST_BYTES, _FOUND_BYTES = 8, 12  # of a candidate and of a neighbour
 _PROCESS_BYTES = 700 << 20  # the interpreter, blocks being quantised, pages of the vectors while they are rescored
 _LEAST_ROWS = 1 << 16
@@ -107,14 +102,15 @@ def search_exact(
     quantizer = Quantizer.fit(src, tgt)
     ahead, back = _candidates(src, tgt, list_length(k), quantizer, options, progress)
     scorer = Scorer(src, tgt, options.threads)
-    bound = _Bound(quantizer, _error(scorer, quantizer))
-    forward, recomputed_forward = _rescored(scorer, ahead, k, bound, "rescore-forward", progress)
-    backward, recomputed_backward = _rescored(scorer.reversed(), back, k, bound, "rescore-backward", progress)
-    wrong = _wrong(scorer, forward), _wrong(scorer.reversed(), backward)
+    error = _error(scorer, quantizer)
+    ahead_of, back_of = (_candidates_of(best, quantizer, error) for best in (ahead, back))
+    forward, again_forward = certain_neighbors(scorer, ahead_of, k, "rescore-forward", progress)
+    backward, again_backward = certain_neighbors(scorer.reversed(), back_of, k, "rescore-backward", progress)
+    wrong = wrong_rows(scorer, forward), wrong_rows(scorer.reversed(), backward)
     checked = min(CHECKED_ROWS, len(src)), min(CHECKED_ROWS, len(tgt))
     if any(wrong):
         _log.error("exact search differs from float32 search in %d and %d of %d and %d rows", *wrong, *checked)
-    report = ExactReport(bound.error, (recomputed_forward, recomputed_backward), checked, wrong)
+    report = ExactReport(error, (again_forward, again_backward), checked, wrong)
     return forward, backward, report
 
 
@@ -168,15 +164,15 @@ def _chunks(columns: ColumnBlock) -> list[range]:
     return [range(at, min(at + size, tiles)) for at in range(0, tiles, size)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Bound:
-    """What the exact cosine of a candidate that a list left out can be at most."""
+def _candidates_of(best: Best, quantizer: Quantizer, error: float) -> Candidates:
+    """Lists, with what the exact cosine of a row that they left out can be at most."""
 
-    quantizer: Quantizer
-    error: float
+    def candidates(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        ids = ids_of(best.keys[rows])
+        most = sums_of(best.keys[rows, -1]) * quantizer.unit + quantizer.base + DEVIATIONS * error
+        return ids, np.where(ids[:, -1] == MISSING, -np.inf, most)
 
-    def above(self, sums: NDArray[np.int64]) -> NDArray[np.float64]:
-        return np.asarray(sums * self.quantizer.unit + self.quantizer.base + DEVIATIONS * self.error, np.float64)
+    return candidates
 
 
 def _error(scorer: Scorer, quantizer: Quantizer) -> float:
@@ -192,38 +188,3 @@ def _error(scorer: Scorer, quantizer: Quantizer) -> float:
     ids = np.tile(np.arange(column, column + len(right)), (len(left), 1))
     exact = scorer.cosines(np.arange(row, row + len(left)), ids)
     return float(np.std(sums * quantizer.unit + quantizer.base - exact))
-
-
-def _rescored(
-    scorer: Scorer, best: Best, k: int, bound: _Bound, stage: str, progress: Progress
-) -> tuple[Neighbors, int]:
-    """The k best by exact cosine, and how many rows had to be searched in float32 for that."""
-    n = len(best.keys)
-    found = Neighbors(np.empty((n, k), np.int64), np.empty((n, k), np.float32))
-    unsure = []
-    for start in range(0, n, _RESCORED_ROWS):
-        rows = np.arange(start, min(start + _RESCORED_ROWS, n))
-        ids = ids_of(best.keys[rows])
-        part = scorer.best(rows, ids, k)
-        found.ids[rows], found.sims[rows] = part.ids, part.sims
-        left_out = ids[:, -1] != MISSING  # else the list holds every row of the other side
-        scorer.release()
-        unsure.append(rows[left_out & ~(part.sims[:, -1] > bound.above(sums_of(best.keys[rows, -1])))])
-        progress(stage, len(rows) + start, n)
-    again = np.concatenate(unsure) if unsure else np.empty(0, np.int64)
-    for start in range(0, len(again), _AGAIN_ROWS):
-        rows = again[start : start + _AGAIN_ROWS]
-        part = search_rows(scorer, rows, k)
-        found.ids[rows], found.sims[rows] = part.ids, part.sims
-        progress(f"{stage}-again", start + len(rows), len(again))
-    return found, len(again)
-
-
-def _wrong(scorer: Scorer, found: Neighbors) -> int:
-    """How many of some evenly spaced rows differ from a float32 search in their similarities."""
-    if not len(found):
-        return 0
-    rows = np.unique(np.linspace(0, len(found) - 1, CHECKED_ROWS, dtype=np.int64))
-    truth = search_rows(scorer, rows, found.k)
-    with np.errstate(invalid="ignore"):  # -inf less -inf, where there are fewer than k
-        return int((np.abs(truth.sims - found.sims[rows]) > _TOLERANCE).any(axis=1).sum())
