@@ -24,7 +24,7 @@ from bitextmine.progress import Progress, silent
 from bitextmine.resources import Resources
 from bitextmine.search import Neighbors
 from bitextmine.search.method import DEFAULT_RECALL, Method
-from bitextmine.search_as_planned import search_as_planned
+from bitextmine.search_as_planned import discard_search, search_as_planned
 
 MAX_K = 1024
 _LARGEST_BOUND = float(np.finfo(np.float32).max)  # margins are float32
@@ -207,6 +207,8 @@ def find_neighbors(
             write_npy(staging.path / f"{name}.ids.npy", neighbors.ids)
             write_npy(staging.path / f"{name}.sims.npy", neighbors.sims)
         staging.summary |= {"src_rows": len(src), "tgt_rows": len(tgt), "search": report, "plan": plan.as_json()}
+    if plan.method is Method.IVFPQ:
+        discard_search(src, tgt, plan, store)
     return _found(store, key)
 
 

@@ -31,6 +31,13 @@ def search_as_planned(
     return forward, backward, asdict(checked)
 
 
+def discard_search(src: Embeddings, tgt: Embeddings, plan: Plan, store: ArtifactStore) -> None:
+    """Delete what `ivfpq` kept to go on with after a crash; the indexes stay, for other searches."""
+    from bitextmine.search.ivfpq import discard_candidates
+
+    discard_candidates(store, src.digest, tgt.digest, plan.size.k)
+
+
 def _search_on_gpus(
     src: Embeddings, tgt: Embeddings, plan: Plan, progress: Progress
 ) -> tuple[Neighbors, Neighbors, dict[str, Any]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,14 +133,13 @@ class _Direction:
         size, done = self._blocks_at_a_time(), 0
         for at in range(0, len(blocks), size):
             group = blocks[at : at + size]
-            stored = [sound(self._store, self._key(block)) for block in group]
-            for block in self._search([block for block, there in zip(group, stored, strict=True) if there is None]):
-                progress(self._stage, done + len(block), n)
-            for block in group:
-                found = self._load(block)
+            stored = [(block, sound(self._store, self._key(block))) for block in group]
+            known = ((block, _neighbors(there, len(block), self._k)) for block, there in stored if there is not None)
+            new = self._search([block for block, there in stored if there is None])
+            for block, found in chain(known, new):
                 result.ids[block.start : block.stop], result.sims[block.start : block.stop] = found.ids, found.sims
                 done += len(block)
-            progress(self._stage, done, n)
+                progress(self._stage, done, n)
         return result
 
     def quality(self, found: Neighbors, back: Neighbors) -> Quality:
@@ -153,7 +153,7 @@ class _Direction:
         row_bytes = 12 * (self._nprobe + self._count) + 4 * index.spec.dims
         return max(self._memory_bytes // 4 // (QUERY_ROWS * row_bytes), 1)
 
-    def _search(self, blocks: list[range]) -> Iterator[range]:
+    def _search(self, blocks: list[range]) -> Iterator[tuple[range, Neighbors]]:
         """Search and publish blocks: every shard for all of them before the next shards."""
         prepared = [self._prepare(np.arange(block.start, block.stop)) for block in blocks]
         best = [Neighbors.none(len(block), self._count) for block in blocks]
@@ -168,7 +168,7 @@ class _Direction:
             with self._store.publish(self._key(block)) as staging:
                 write_npy(staging.path / _IDS, found.ids)
                 write_npy(staging.path / _SIMS, found.sims)
-            yield block
+            yield block, found
 
     def _prepare(self, rows: NDArray[np.int64]) -> Queries:
         contiguous = len(rows) and rows[-1] - rows[0] + 1 == len(rows)
@@ -193,11 +193,13 @@ class _Direction:
         inputs = {"queries": self._queries.digest, "base": self._base.digest, "index": self._base.index.digest}
         return ArtifactKey(CANDIDATES_KIND, parameters, inputs)
 
-    def _load(self, block: range) -> Neighbors:
-        artifact = self._store.find(self._key(block))
-        if artifact is None:
-            raise ArtifactError(f"the candidates of rows {block.start}-{block.stop} vanished while they were used")
-        return _neighbors(artifact, len(block), self._k)
+
+def discard_candidates(store: ArtifactStore, src_digest: str, tgt_digest: str, k: int) -> None:
+    """Delete the blocks that were kept so that a search could go on; for when its result is stored."""
+    for artifact in store.list(CANDIDATES_KIND):
+        inputs = artifact.manifest["inputs"]
+        if {inputs["queries"], inputs["base"]} == {src_digest, tgt_digest} and artifact.parameters["k"] == k:
+            store.delete(CANDIDATES_KIND, artifact.digest)
 
 
 def _neighbors(artifact: Artifact, rows: int, k: int) -> Neighbors:

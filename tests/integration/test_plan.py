@@ -76,6 +76,8 @@ def test_each_method_has_neighbours_of_its_own_and_threads_and_memory_change_not
         {"k": 4, "method": "ivf", "target_recall": 0.8},
     ]
     assert (len(found), found[3]["method"], len(found[3]["indexes"])) == (4, "ivfpq", 2)
+    assert not store.list("candidates"), "they are for going on after a crash"
+    assert len(store.list("index")) == 2
     assert 0 < indexes.summary["search"]["quality"][0]["after"]["value"] <= 1
     assert exact.summary["plan"]["method"] == "exact"
     assert exact.summary["search"]["wrong"] == [0, 0]
