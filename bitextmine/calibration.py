@@ -47,7 +47,7 @@ class Calibration:
     threads: int  # that `products_all` is of
     products_one: float  # by the scan of the similarity matrix, on one thread
     products_all: float  # on `threads` threads
-    quantized: float  # coordinates made bytes, with 512 dimensions
+    quantized: float  # coordinates made bytes, on one thread
     rescored: float  # coordinates of candidates, on one thread
     float_products: float  # by the float32 search of single rows
     written: float  # bytes to the data directory
@@ -71,7 +71,7 @@ def default_calibration() -> Calibration:
         threads=2,
         products_one=products,
         products_all=1.8 * products,
-        quantized=3e7,
+        quantized=6e7,
         rescored=1e9,
         float_products=1.5e10,
         written=1e8,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import ceil, log, sqrt
 
-from bitextmine.calibration import DIMS, Calibration
+from bitextmine.calibration import Calibration
 from bitextmine.errors import ParameterError
 from bitextmine.resources import format_bytes
 from bitextmine.search.exact import ExactOptions
@@ -118,9 +118,8 @@ class Work:
         return rows * (self.n + self.m) * self.dims / self.rates.float_products
 
     def quantized(self, rows: float) -> float:
-        """The rotation is a product with dims x dims, the rest grows with dims only."""
-        slower = (1 + self.dims / DIMS) / 2
-        return rows * self.dims * (slower / self.rates.quantized + 2 / self.rates.read)
+        """Reading float16 rows and making them bytes, by all threads."""
+        return rows * self.dims * (1 / (self.rates.quantized * self.threads) + 2 / self.rates.read)
 
     def rescored(self, memory_bytes: int) -> float:
         """The candidates of both sides; pages that do not stay in memory are read from the disk each time."""
