@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from bitextmine.errors import ParameterError
 
@@ -49,6 +50,22 @@ def default_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+class Provider(StrEnum):
+    """What encoders' graphs run on."""
+
+    AUTO = "auto"  # a GPU where one works, else the CPU
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Where encoders' graphs shall run. Asking for CUDA where it does not work is an error, unless the CPU will do."""
+
+    provider: Provider = Provider.AUTO
+    allow_cpu_fallback: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Resources:
     """What a run may use."""
@@ -56,3 +73,4 @@ class Resources:
     threads: int = field(default_factory=default_threads)
     memory_bytes: int = field(default_factory=default_memory)
     gpus: int = 0
+    device: Device = field(default_factory=Device)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from bitextmine.encoders.batching import token_budget_batches
 from bitextmine.encoders.card import EncoderCard, Precision, TokenizerKind, load_card
-from bitextmine.encoders.runtime import Graph
+from bitextmine.encoders.runtime import Graph, chosen_provider
 from bitextmine.encoders.tokenizer import JsonTokenizer, SentencePieceTokenizer, Tokenizer, Tokens
 from bitextmine.errors import EncoderError, ParameterError
 from bitextmine.files import file_sha256
-from bitextmine.resources import default_threads
+from bitextmine.resources import Device, Provider, default_threads
 
-TOKEN_BUDGET = 1024  # rows x longest of a batch: the fastest of 256 to 4096 for muse
 _WINDOW = 16_384  # sentences tokenised and sorted at a time; bounds the memory of a long list
+_GPU_THREADS = 2  # one prepares the next batch, or tokenises, while the GPU computes another's
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,35 +44,51 @@ class Encoder:
     """A sentence encoder in a directory. Shared by threads; the model is loaded at its first use.
 
     Vectors depend on the sentences and on `signature`, not on the number of threads: each batch runs on one thread,
-    and the batches depend on nothing but the sentences.
+    and the batches depend on nothing but the sentences and whether they run on a GPU.
     """
 
     def __init__(
-        self, card: EncoderCard, directory: Path, *, threads: int | None = None, precision: Precision | None = None
+        self,
+        card: EncoderCard,
+        directory: Path,
+        *,
+        threads: int | None = None,
+        precision: Precision | None = None,
+        device: Device | None = None,
     ) -> None:
         if threads is not None and threads < 1:
             raise ParameterError(f"an encoder needs 1 thread or more, not {threads}")
         self.card = card
         self.directory = directory
-        self.precision = _chosen_precision(card, precision)
+        self._device = device or Device()
+        self.precision = _chosen_precision(card, precision, self._device)
         self.threads = threads or default_threads()
         self._lock = threading.Lock()
         self._loaded: _Loaded | None = None
 
     @classmethod
-    def open(cls, directory: Path, *, threads: int | None = None, precision: Precision | None = None) -> Encoder:
+    def open(
+        cls,
+        directory: Path,
+        *,
+        threads: int | None = None,
+        precision: Precision | None = None,
+        device: Device | None = None,
+    ) -> Encoder:
         """Open the encoder in a directory: reads its card only.
 
         Args:
             directory: holds encoder.json, model.onnx and the tokenizer.
             threads: batches encoded at a time; by default one for each core that this process may use.
-            precision: by default int8 where it is installed, else fp32.
+            precision: by default the best installed for the device: int8 on CPUs and fp16 on GPUs, else fp32.
+            device: where the graph shall run; by default a GPU where one works, else the CPU.
 
         Raises:
-            EncoderError: the directory holds no encoder, or one of its files is missing.
+            EncoderError: the directory holds no encoder, or one of its files is missing; or CUDA was asked for and
+                does not work (code provider-unavailable), which may also come at the first use.
             ParameterError: threads is below 1, or the precision is not installed.
         """
-        return cls(load_card(directory), directory, threads=threads, precision=precision)
+        return cls(load_card(directory), directory, threads=threads, precision=precision, device=device)
 
     @property
     def name(self) -> str:
@@ -129,13 +145,13 @@ class Encoder:
     def encode_counted(self, sentences: Sequence[str], *, progress: Callable[[int], None] | None = None) -> Encoding:
         """As `encode`, and count the sentences that were cut at the card's max_tokens."""
         vectors = np.empty((len(sentences), self.dims), np.float32)
-        truncated = 0
-        pool = ThreadPoolExecutor(self.threads, thread_name_prefix=f"encode-{self.name}")
+        truncated = done = 0
+        loaded = self._load()
+        workers = _GPU_THREADS if loaded.graph.on_gpu else self.threads
+        pool = ThreadPoolExecutor(workers, thread_name_prefix=f"encode-{self.name}")
         try:
-            for start in range(0, len(sentences), _WINDOW):
-                tokens = self._load().tokenizer(sentences[start : start + _WINDOW])
+            for start, tokens in self._tokenized_ahead(pool, sentences):
                 truncated += tokens.truncated
-                done = start
                 for rows in self._encode_window(pool, tokens, vectors[start : start + _WINDOW]):
                     done += rows
                     if progress is not None:
@@ -143,6 +159,26 @@ class Encoder:
         finally:
             pool.shutdown(cancel_futures=True)
         return Encoding(vectors, truncated)
+
+    def encode_here(self, tokens: Tokens) -> NDArray[np.float32]:
+        """Encode tokenised sentences in the calling thread alone, in batches as `encode`'s: (n, dims) float32.
+
+        Raises:
+            EncoderError: as `encode`.
+        """
+        graph = self._load().graph
+        vectors = np.empty((len(tokens.lengths), self.dims), np.float32)
+        for rows in token_budget_batches(tokens.lengths, graph.token_budget):
+            vectors[rows] = graph.run(*tokens.padded(rows))
+        return vectors
+
+    def tokenize(self, sentences: Sequence[str]) -> Tokens:
+        """The tokens of the sentences, cut at the card's max_tokens; loads the model.
+
+        Raises:
+            EncoderError, InputError: as `encode`.
+        """
+        return self._load().tokenizer(sentences)
 
     def encode_batch(self, sentences: Sequence[str]) -> NDArray[np.float32]:
         """Encode a few sentences, at least one, as a single batch padded to the longest: (n, dims) float32.
@@ -154,6 +190,16 @@ class Encoder:
         tokens = loaded.tokenizer(sentences)
         return loaded.graph.run(*tokens.padded(np.arange(len(sentences))))
 
+    def _tokenized_ahead(self, pool: ThreadPoolExecutor, sentences: Sequence[str]) -> Iterator[tuple[int, Tokens]]:
+        """Each window's first row and its tokens; the next one is being tokenised while the caller has this one."""
+        tokenize = self._load().tokenizer
+        following: Future[Tokens] | None = None
+        for start in range(0, len(sentences), _WINDOW):
+            tokens = following.result() if following else tokenize(sentences[start : start + _WINDOW])
+            if (stop := start + _WINDOW) < len(sentences):
+                following = pool.submit(tokenize, sentences[stop : stop + _WINDOW])
+            yield start, tokens
+
     def _encode_window(self, pool: ThreadPoolExecutor, tokens: Tokens, vectors: NDArray[np.float32]) -> Iterator[int]:
         """Fill `vectors` batch by batch; yields the rows of each batch when it is done."""
         graph = self._load().graph
@@ -162,7 +208,7 @@ class Encoder:
             vectors[rows] = graph.run(*tokens.padded(rows))
             return len(rows)
 
-        batches = token_budget_batches(tokens.lengths, TOKEN_BUDGET)
+        batches = token_budget_batches(tokens.lengths, graph.token_budget)
         # A single batch, such as a query, is not worth waking a thread for.
         return map(encode, batches) if len(batches) == 1 else pool.map(encode, batches)
 
@@ -171,9 +217,12 @@ class Encoder:
             if self._loaded is None:
                 for name in self.card.files_of(self.precision):
                     self._check(name)
-                graph = Graph(self.directory / self.precision.file, dims=self.card.dims, name=self.card.name)
-                self._loaded = _Loaded(graph, self._tokenizer())
+                self._loaded = _Loaded(self._graph(), self._tokenizer())
             return self._loaded
+
+    def _graph(self) -> Graph:
+        model = self.directory / self.precision.file
+        return Graph(model, dims=self.card.dims, name=self.card.name, device=self._device)
 
     def _tokenizer(self) -> Tokenizer:
         card = self.card
@@ -196,10 +245,18 @@ class Encoder:
             raise EncoderError(f"{path} is damaged: its sha256 is not the recorded one; install {self.name} again")
 
 
-def _chosen_precision(card: EncoderCard, wanted: Precision | None) -> Precision:
+_BEST_FIRST = {
+    Provider.CPU: (Precision.INT8, Precision.FP32, Precision.FP16),
+    Provider.CUDA: (Precision.FP16, Precision.FP32, Precision.INT8),
+}
+
+
+def _chosen_precision(card: EncoderCard, wanted: Precision | None, device: Device) -> Precision:
     there = card.precisions
+    if wanted is None and len(there) == 1:
+        return there[0]  # whatever the device: it is not worth the time to try a GPU before the first use
     if wanted is None:
-        return Precision.INT8 if Precision.INT8 in there else there[0]
+        return next(each for each in _BEST_FIRST[chosen_provider(device)] if each in there)
     if wanted not in there:
         message = f"the encoder {card.name} is not installed as {wanted.value}, but as {', '.join(there)}"
         raise ParameterError(message, code="precision-not-installed")

