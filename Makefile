@@ -39,7 +39,7 @@ openapi: $(VENV)/.dev  ## rewrite openapi.yaml from the application
 bench: $(VENV)/.dev  ## run the benchmarks (minutes)
 	$(BIN)/bitextmine encoders pull muse
 	$(BIN)/python benchmarks/ingest.py
-	@if [ -n "$(TATOEBA)" ]; then $(BIN)/python benchmarks/tatoeba.py --data "$(TATOEBA)"; \
+	@if [ -n "$(TATOEBA)" ]; then $(BIN)/bitextmine evaluate tatoeba --data "$(TATOEBA)"; \
 	else echo "make bench TATOEBA=DIR also measures accuracy on the Tatoeba test set in DIR"; fi
 
 constraints: $(VENV)/.dev  ## pin anew every dependency of every extra but the GPU ones

@@ -12,6 +12,7 @@ import typer
 
 from bitextmine import __version__
 from bitextmine.cli import console
+from bitextmine.cli.evaluate_encoder import tatoeba, xsim
 from bitextmine.cli.plan import MethodOption, TargetRecall, planned, say_recall
 from bitextmine.cli.stages import progress_shown
 from bitextmine.corpus import CorpusFormat, format_of
@@ -23,12 +24,14 @@ from bitextmine.search.method import DEFAULT_RECALL, Method
 if TYPE_CHECKING:
     from bitextmine.bitext import Bitext
 
-evaluate = typer.Typer(help="Measure mining quality on data with known pairs.", no_args_is_help=True)
+evaluate = typer.Typer(help="Measure encoders and mining on data with known pairs.", no_args_is_help=True)
+evaluate.command()(tatoeba)
+evaluate.command()(xsim)
 
 
 @evaluate.callback()
 def _group() -> None:
-    """Measure mining quality on data with known pairs."""
+    """Measure encoders and mining on data with known pairs."""
 
 
 @evaluate.command()
