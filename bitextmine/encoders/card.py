@@ -15,6 +15,7 @@ CARD = "encoder.json"
 MODEL = "model.onnx"
 SENTENCEPIECE_MODEL = "sentencepiece.model"
 TOKENIZER_JSON = "tokenizer.json"
+VOCABULARY = "vocabulary.txt"
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
@@ -39,10 +40,25 @@ class TokenizerKind(StrEnum):
 
     SENTENCEPIECE = "sentencepiece"
     HUGGINGFACE = "huggingface"
+    LASER = "laser"
 
     @property
     def files(self) -> tuple[str, ...]:
+        if self is TokenizerKind.LASER:
+            return SENTENCEPIECE_MODEL, VOCABULARY
         return (SENTENCEPIECE_MODEL,) if self is TokenizerKind.SENTENCEPIECE else (TOKENIZER_JSON,)
+
+
+class Parity(BaseModel):
+    """How close an exported graph is to the model it was made from; all differences are of single components."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sentences: Annotated[int, Field(ge=1)]  # compared, alone and in batches
+    max_difference: Annotated[float, Field(ge=0)]
+    mean_difference: Annotated[float, Field(ge=0)]
+    batch_difference: Annotated[float, Field(ge=0)]  # the largest between a vector alone and in a batch
+    reference: str  # what the original ran in, with its version
 
 
 class EncoderCard(BaseModel):
@@ -61,6 +77,8 @@ class EncoderCard(BaseModel):
     citation: str = ""
     source: str  # in words
     files: dict[FileName, Sha256]
+    matryoshka: tuple[int, ...] = ()  # fewer dims to which its vectors may be cut
+    parity: Parity | None = None  # of an exported graph, measured when it was made
     quality: dict[Precision, dict[str, float]] = {}  # of each other precision against fp32, measured when it was made
 
     @property

@@ -19,7 +19,7 @@ class Tokens:
     """The tokens of n sentences, one after the other."""
 
     ids: NDArray[np.int64]  # (sum of lengths,)
-    lengths: NDArray[np.int64]  # (n,), at least 2: the marks at the beginning and at the end
+    lengths: NDArray[np.int64]  # (n,), at least 1: every sentence has a mark at its end
     truncated: int  # sentences that were longer than allowed
 
     @cached_property
@@ -72,14 +72,14 @@ class SentencePieceTokenizer:
 
     def __call__(self, sentences: Sequence[str]) -> Tokens:
         """See `Tokenizer`."""
-        texts = [_utf8(self._prefix + sentence) for sentence in sentences]
+        texts = [utf8(self._prefix + sentence) for sentence in sentences]
         pieces = self._model.encode(texts, add_bos=True, add_eos=True, num_threads=self._threads)
         truncated = 0
         for row, ids in enumerate(pieces):
             if len(ids) > self._max_tokens:
                 pieces[row] = ids[: self._max_tokens - 1] + ids[-1:]
                 truncated += 1
-        return _joined(pieces, truncated)
+        return joined_tokens(pieces, truncated)
 
 
 class JsonTokenizer:
@@ -103,18 +103,19 @@ class JsonTokenizer:
 
     def __call__(self, sentences: Sequence[str]) -> Tokens:
         """See `Tokenizer`."""
-        texts = [_utf8(self._prefix + sentence).decode() for sentence in sentences]
+        texts = [utf8(self._prefix + sentence).decode() for sentence in sentences]
         encodings = self._model.encode_batch(texts)
-        pieces = [encoding.ids for encoding in encodings]
-        return _joined(pieces, sum(bool(encoding.overflowing) for encoding in encodings))
+        # Without marks an empty sentence has no token; it must have a vector, of no meaning.
+        pieces = [encoding.ids or [0] for encoding in encodings]
+        return joined_tokens(pieces, sum(bool(encoding.overflowing) for encoding in encodings))
 
 
-def _joined(pieces: list[list[int]], truncated: int) -> Tokens:
+def joined_tokens(pieces: list[list[int]], truncated: int) -> Tokens:
     lengths = np.fromiter(map(len, pieces), np.int64, len(pieces))
     return Tokens(np.fromiter(chain.from_iterable(pieces), np.int64, int(lengths.sum())), lengths, truncated)
 
 
-def _utf8(text: str) -> bytes:
+def utf8(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError as error:

@@ -1,0 +1,423 @@
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from bitextmine.encoders import Encoder, export, parity, sentence_graph
+from bitextmine.encoders.card import MODEL, EncoderCard, TokenizerKind, hash_files, write_card
+from bitextmine.encoders.export import Exported, ExportRequest, export_model
+from bitextmine.encoders.model_directory import Pooling
+from bitextmine.encoders.parity_sentences import PARITY_SENTENCES
+from bitextmine.errors import EncoderError
+from tests.tiny_models import WIDTH, labse_like, plain, sentence_model, unigram, wordpiece
+
+# None of these is among the sentences that the export itself compares.
+SENTENCES = [
+    "",
+    "The kettle boils.",
+    "🦉",
+    "Der Kessel kocht, und niemand nimmt ihn weg.",
+    "الإبريق يغلي.",
+    "壺の湯が沸いている。",
+    "กาน้ำเดือดแล้ว",
+    "the kettle boils again " * 60,
+]
+
+
+def _xlmr_mean(directory: Path) -> Path:
+    from sentence_transformers.sentence_transformer.modules import Pooling as PoolingModule
+
+    # The table has 66 positions, of which 64 can be used; no file says so.
+    tokens = partial(unigram, max_tokens=None)
+    first = plain(directory / "plain", "XLMRoberta", tokens, max_position_embeddings=66, pad_token_id=1)
+    return sentence_model(directory / "model", first, PoolingModule(WIDTH, "mean"))
+
+
+def _dense(directory: Path, kind: str, tokens: Callable[[Path], int], **settings: Any) -> Path:
+    """As distiluse: the mean of a MPNet's or DistilBERT's tokens, a dense layer to fewer dims with tanh."""
+    import torch
+    from sentence_transformers.sentence_transformer.modules import Dense
+    from sentence_transformers.sentence_transformer.modules import Pooling as PoolingModule
+
+    first = plain(directory / "plain", kind, tokens, **settings)
+    dense = Dense(WIDTH, 16, activation_function=torch.nn.Tanh())
+    return sentence_model(directory / "model", first, PoolingModule(WIDTH, "mean"), dense)
+
+
+def _cls(directory: Path) -> Path:
+    from sentence_transformers.sentence_transformer.modules import Normalize
+    from sentence_transformers.sentence_transformer.modules import Pooling as PoolingModule
+
+    first = plain(directory / "plain", "XLMRoberta", unigram, max_position_embeddings=66, pad_token_id=1)
+    return sentence_model(directory / "model", first, PoolingModule(WIDTH, "cls"), Normalize())
+
+
+def _weighted_mean(directory: Path) -> Path:
+    """As SGPT: a causal model; its tokenizer has no marks, so that an empty sentence has no token."""
+    from sentence_transformers.sentence_transformer.modules import Pooling as PoolingModule
+
+    first = plain(directory / "plain", "GPTNeoX", partial(unigram, marks=""), bos_token_id=0, eos_token_id=2)
+    return sentence_model(directory / "model", first, PoolingModule(WIDTH, "weightedmean"))
+
+
+def _last_token(directory: Path) -> Path:
+    """As the causal embedding models: the end mark's vector, with an instruction before every sentence."""
+    from sentence_transformers.sentence_transformer.modules import Normalize
+    from sentence_transformers.sentence_transformer.modules import Pooling as PoolingModule
+
+    tokens = partial(unigram, marks="$A </s>")
+    first = plain(directory / "plain", "Qwen2", tokens, num_key_value_heads=2, bos_token_id=0, eos_token_id=2)
+    modules = (first, PoolingModule(WIDTH, "lasttoken"), Normalize())
+    prompts = {"translate": "Find the translation: ", "document": ""}
+    return sentence_model(directory / "model", *modules, prompts=prompts, default="translate")
+
+
+def _prompt_left_out(directory: Path) -> Path:
+    """As INSTRUCTOR: the prompt is read, and is not pooled."""
+    from sentence_transformers.sentence_transformer.modules import Pooling as PoolingModule
+
+    first = plain(directory / "plain", "Bert", wordpiece, max_position_embeddings=64)
+    pooling = PoolingModule(WIDTH, ("mean", "cls", "max", "weightedmean"), include_prompt=False)
+    return sentence_model(directory / "model", first, pooling, prompts={"q": "query of the day: "}, default="q")
+
+
+def _modernbert(directory: Path) -> Path:
+    """Every other layer looks at the next few tokens only."""
+    from sentence_transformers.sentence_transformer.modules import Pooling as PoolingModule
+
+    marks = {"bos_token_id": 2, "cls_token_id": 2, "eos_token_id": 3, "sep_token_id": 3, "pad_token_id": 0}
+    sizes = {"local_attention": 8, "global_attn_every_n_layers": 2, "max_position_embeddings": 64}
+    first = plain(directory / "plain", "ModernBert", wordpiece, **sizes, **marks)
+    return sentence_model(directory / "model", first, PoolingModule(WIDTH, "mean_sqrt_len_tokens"))
+
+
+ARCHITECTURES: dict[str, tuple[Callable[[Path], Path], int, str]] = {
+    "labse": (labse_like, WIDTH, ""),
+    "xlmr-mean": (_xlmr_mean, WIDTH, ""),
+    "mpnet-dense": (
+        partial(_dense, kind="MPNet", tokens=unigram, max_position_embeddings=66, pad_token_id=1),
+        16,
+        "",
+    ),
+    "distilbert-dense": (partial(_dense, kind="DistilBert", tokens=wordpiece, max_position_embeddings=64), 16, ""),
+    "cls": (_cls, WIDTH, ""),
+    "weighted-mean": (_weighted_mean, WIDTH, ""),
+    "last-token-prompt": (_last_token, WIDTH, "Find the translation: "),
+    "prompt-left-out": (_prompt_left_out, 4 * WIDTH, "query of the day: "),
+    "modernbert-local": (_modernbert, WIDTH, ""),
+}
+
+
+@pytest.fixture(scope="module")
+def labse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return labse_like(tmp_path_factory.mktemp("labse"))
+
+
+def encoder_of(directory: Path, exported: Exported) -> Encoder:
+    card = EncoderCard(
+        name="exported",
+        dims=exported.dims,
+        languages=(),
+        prefix=exported.prefix,
+        max_tokens=exported.max_tokens,
+        pooling=exported.pooling,
+        tokenizer=TokenizerKind.HUGGINGFACE,
+        licence="Apache-2.0",
+        source="random, for tests",
+        files=hash_files(directory),
+        parity=exported.parity,
+    )
+    write_card(card, directory)
+    return Encoder.open(directory, threads=1)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_the_graph_is_the_model_whatever_its_architecture(name: str, tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    build, dims, prefix = ARCHITECTURES[name]
+    source, target = build(tmp_path), tmp_path / "encoder"
+    target.mkdir()
+    exported = export_model(source, target, ExportRequest("exported", dims=dims))
+    assert (exported.dims, exported.max_tokens, exported.prefix) == (dims, 64, prefix)
+    assert exported.parity.max_difference <= 1e-4
+    assert exported.parity.batch_difference <= 1e-5
+    assert exported.parity.sentences >= 60
+    encoder = encoder_of(target, exported)
+    encoding = encoder.encode_counted(SENTENCES)
+    np.testing.assert_allclose(np.linalg.norm(encoding.vectors, axis=1), 1, atol=1e-5)
+    assert encoding.truncated == 1
+    alone = np.concatenate([encoder.encode_batch([sentence]) for sentence in SENTENCES])
+    assert np.abs(encoder.encode_batch(SENTENCES) - alone).max() <= 1e-5
+    assert np.abs(encoding.vectors - alone).max() <= 1e-5
+    original = SentenceTransformer(str(source), device="cpu", local_files_only=True)
+    original.max_seq_length = 64
+    first = 1 if name == "weighted-mean" else 0  # the original fails on a sentence of no tokens
+    expected = original.encode(SENTENCES[first:], normalize_embeddings=True, show_progress_bar=False)
+    assert np.abs(encoding.vectors[first:] - expected).max() <= 1e-4
+    assert np.abs(expected[-1] @ expected[-2]) < 0.999, "even a random model tells sentences apart"
+
+
+def test_only_the_graph_and_the_tokenizer_are_written(labse: Path, tmp_path: Path) -> None:
+    reports: list[str] = []
+    export_model(labse, tmp_path, ExportRequest("exported"), report=reports.append)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx", "tokenizer.json"]
+    tokenizer = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))
+    assert (tokenizer["padding"], tokenizer["truncation"]) == (None, None)
+    graph = onnx.load(tmp_path / MODEL).graph
+    assert [node.name for node in graph.input] == ["input_ids", "attention_mask"]
+    assert [node.name for node in graph.output] == ["sentence_embedding"]
+    assert re.search(r"differs by at most \d\.\de-0\d", reports[-1])
+
+
+def test_large_weights_go_into_a_file_beside_the_graph(
+    labse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sentence_graph, "EXTERNAL_BYTES", 100_000)
+    exported = export_model(labse, tmp_path, ExportRequest("exported"))
+    assert (tmp_path / MODEL).stat().st_size < 100_000 < (tmp_path / f"{MODEL}.data").stat().st_size
+    encoder = encoder_of(tmp_path, exported)
+    assert f"{MODEL}.data" in encoder.card.files
+    assert encoder.encode(SENTENCES).shape == (len(SENTENCES), WIDTH)
+    content = bytearray((tmp_path / f"{MODEL}.data").read_bytes())
+    content[100] ^= 1
+    (tmp_path / f"{MODEL}.data").write_bytes(content)
+    with pytest.raises(EncoderError, match=r"model\.onnx\.data is damaged"):
+        Encoder.open(tmp_path).encode(["x"])
+
+
+@pytest.mark.parametrize("pooling", [Pooling.POOLER, Pooling.MEAN, Pooling.LAST])
+def test_a_plain_model_is_pooled_as_asked(pooling: Pooling, tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    source, target = plain(tmp_path / "plain", "Bert", wordpiece, max_position_embeddings=64), tmp_path / "encoder"
+    target.mkdir()
+    with pytest.raises(EncoderError, match="--pooling") as caught:
+        export_model(source, target, ExportRequest("exported"))
+    assert caught.value.code == "export-unsupported"
+    encoder = encoder_of(target, export_model(source, target, ExportRequest("exported", pooling=pooling)))
+    model = AutoModel.from_pretrained(source).eval()
+    tokens = AutoTokenizer.from_pretrained(source)(SENTENCES[1], return_tensors="pt")
+    with torch.no_grad():
+        output = model(input_ids=tokens["input_ids"])
+    states = output.last_hidden_state[0]
+    expected = {Pooling.POOLER: output.pooler_output[0], Pooling.MEAN: states.mean(0), Pooling.LAST: states[-1]}
+    vector = expected[pooling].numpy()
+    np.testing.assert_allclose(encoder.encode([SENTENCES[1]])[0], vector / np.linalg.norm(vector), atol=1e-5)
+
+
+def test_a_prefix_can_be_given_in_place_of_the_models_own(labse: Path, tmp_path: Path) -> None:
+    targets = [tmp_path / name for name in ("without", "with")]
+    for target in targets:
+        target.mkdir()
+    bare = encoder_of(targets[0], export_model(labse, targets[0], ExportRequest("exported")))
+    prefixed = encoder_of(targets[1], export_model(labse, targets[1], ExportRequest("exported", prefix="to: ")))
+    np.testing.assert_allclose(prefixed.encode(["night"]), bare.encode(["to: night"]), atol=1e-6)
+
+
+def test_prompts_of_which_none_is_the_default_are_told_and_not_used(tmp_path: Path) -> None:
+    from sentence_transformers.sentence_transformer.modules import Pooling as PoolingModule
+
+    first = plain(tmp_path / "plain", "Bert", wordpiece, max_position_embeddings=64)
+    source = sentence_model(tmp_path / "model", first, PoolingModule(WIDTH), prompts={"query": "query: "})
+    reports: list[str] = []
+    assert export_model(source, tmp_path, ExportRequest("exported"), report=reports.append).prefix == ""
+    assert any("query 'query: '" in line and "--prefix" in line for line in reports)
+
+
+def test_a_graph_that_leaves_a_layer_out_is_refused(
+    labse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_dense(model: Any, directory: Path, *, skipped: int) -> None:
+        sentence_graph.write_sentence_graph(list(model)[:2], directory, skipped=skipped)
+
+    monkeypatch.setattr(export, "write_sentence_graph", without_dense)
+    with pytest.raises(EncoderError, match="differs from the original by up to") as caught:
+        export_model(labse, tmp_path, ExportRequest("exported"))
+    assert caught.value.code == "export-mismatch"
+
+
+def test_a_graph_that_looks_at_padding_is_refused(labse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    def mean_of_all(_mode: str, tokens: Any, _mask: Any, _skipped: int) -> Any:
+        return torch.mean(tokens, dim=1)
+
+    monkeypatch.setattr(sentence_graph, "_pooled", mean_of_all)
+    monkeypatch.setattr(parity, "DIFFERENCE_BOUND", 10.0)
+    with pytest.raises(EncoderError, match="depend on their batch") as caught:
+        export_model(labse, tmp_path, ExportRequest("exported"))
+    assert caught.value.code == "export-mismatch"
+
+
+def test_a_tokenizer_that_cuts_otherwise_is_refused(
+    labse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of_another_length(model: Any, target: Path, prefix: str, max_tokens: int) -> Any:
+        return written(model, target, "Q: " + prefix, max_tokens)
+
+    written = export._write_tokenizer
+    monkeypatch.setattr(export, "_write_tokenizer", of_another_length)
+    export_model(labse, tmp_path, ExportRequest("exported"))  # the prefix is the card's, not the tokenizer's
+    monkeypatch.setattr(parity, "_original_tokens", lambda *_: [2, 3])
+    with pytest.raises(EncoderError, match="the saved tokenizer cuts") as caught:
+        export_model(labse, tmp_path, ExportRequest("exported"))
+    assert caught.value.code == "export-mismatch"
+
+
+def test_a_model_of_other_dims_is_refused(labse: Path, tmp_path: Path) -> None:
+    with pytest.raises(EncoderError, match="has 32 dims, labse has 768") as caught:
+        export_model(labse, tmp_path, ExportRequest("labse", dims=768))
+    assert caught.value.code == "export-mismatch"
+
+
+def _drop(name: str) -> Callable[[Path], None]:
+    return lambda model: (model / name).unlink()
+
+
+def _pickled(model: Path) -> None:
+    (model / "model.safetensors").rename(model / "pytorch_model.bin")
+
+
+def _cut(model: Path) -> None:
+    content = (model / "model.safetensors").read_bytes()
+    (model / "model.safetensors").write_bytes(content[: len(content) // 2])
+
+
+def _header(model: Path) -> None:
+    content = (model / "model.safetensors").read_bytes()
+    (model / "model.safetensors").write_bytes(b"\xff" * 16 + content[16:])
+
+
+def _lacking(model: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    tensors = load_file(model / "model.safetensors")
+    del tensors["encoder.layer.1.attention.self.query.weight"]
+    save_file(tensors, model / "model.safetensors", metadata={"format": "pt"})
+
+
+def _dense_lacking(model: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    tensors = load_file(model / "2_Dense" / "model.safetensors")
+    del tensors["linear.bias"]
+    save_file(tensors, model / "2_Dense" / "model.safetensors", metadata={"format": "pt"})
+
+
+def _config(**changes: object) -> Callable[[Path], None]:
+    def change(model: Path) -> None:
+        config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+        (model / "config.json").write_text(json.dumps(config | changes), encoding="utf-8")
+
+    return change
+
+
+def _modules(change: Callable[[list[dict[str, str]]], object]) -> Callable[[Path], None]:
+    def rewrite(model: Path) -> None:
+        modules = json.loads((model / "modules.json").read_text(encoding="utf-8"))
+        change(modules)
+        (model / "modules.json").write_text(json.dumps(modules), encoding="utf-8")
+
+    return rewrite
+
+
+def _index(model: Path) -> None:
+    (model / "model.safetensors").unlink()
+    (model / "model.safetensors.index.json").write_text('{"weight_map": {"a": "model-00001-of-00002.safetensors"}}')
+
+
+SPOILT: dict[str, tuple[Callable[[Path], None], str, str]] = {
+    "no weights": (_drop("model.safetensors"), "model-incomplete", "has no weights"),
+    "no dense weights": (_drop("2_Dense/model.safetensors"), "model-incomplete", "2_Dense has no weights"),
+    "a missing shard": (_index, "model-incomplete", "00001-of-00002.safetensors is missing"),
+    "pickled weights": (_pickled, "export-unsupported", "as a pickle only"),
+    "half a download": (_cut, "model-incomplete", "cannot be loaded"),
+    "tampered weights": (_header, "model-incomplete", "cannot be loaded"),
+    "a weight left out": (_lacking, "model-incomplete", r"lack encoder\.layer\.1\.attention\.self\.query\.weight"),
+    "a dense bias left out": (_dense_lacking, "model-incomplete", "cannot be loaded"),
+    "no tokenizer": (_drop("tokenizer.json"), "model-incomplete", "has no tokenizer"),
+    "no configuration": (_drop("config.json"), "model-incomplete", r"no config\.json"),
+    "no modules": (_drop("modules.json"), "export-unsupported", "--pooling"),
+    "no pooling": (_drop("1_Pooling/config.json"), "model-incomplete", "cannot be loaded"),
+    "other modules": (_modules(lambda modules: modules.pop(1)), "export-unsupported", "a Transformer, a Pooling, then"),
+    "an unknown architecture": (
+        _config(model_type="new", auto_map={"AutoModel": "modeling.NewModel"}),
+        "export-unsupported",
+        "code of its own, which is never run",
+    ),
+    "a module of its own": (
+        _modules(lambda modules: modules[1].update(type="custom_st.Pooling")),
+        "export-unsupported",
+        "code of its own",
+    ),
+    "a module elsewhere": (
+        _modules(lambda modules: modules[1].update(path="../elsewhere")),
+        "export-unsupported",
+        "a directory elsewhere",
+    ),
+    "other sizes": (_config(hidden_size=64), "model-incomplete", "cannot be loaded"),
+    "modules that are no list": (
+        lambda model: (model / "modules.json").write_text("[1]") and None,
+        "model-incomplete",
+        "not a list of modules",
+    ),
+    "no JSON": (lambda model: (model / "config.json").write_text("{") and None, "model-incomplete", "as JSON"),
+    "an adapter": (
+        lambda model: (model / "adapter_config.json").write_text("{}") and None,
+        "export-unsupported",
+        "merge_and_unload",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", SPOILT)
+def test_a_spoilt_model_is_refused_in_one_line(how: str, labse: Path, tmp_path: Path) -> None:
+    spoil, code, message = SPOILT[how]
+    source, target = tmp_path / "model", tmp_path / "encoder"
+    shutil.copytree(labse, source)
+    target.mkdir()
+    spoil(source)
+    with pytest.raises(EncoderError, match=message) as caught:
+        export_model(source, target, ExportRequest("exported"))
+    assert caught.value.code == code
+    assert "\n" not in str(caught.value)
+
+
+def test_a_directory_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EncoderError, match="there is no directory"):
+        export_model(tmp_path / "nowhere", tmp_path, ExportRequest("exported"))
+
+
+def test_a_pooling_is_for_plain_models_only(labse: Path, tmp_path: Path) -> None:
+    with pytest.raises(EncoderError, match="for models without one only"):
+        export_model(labse, tmp_path, ExportRequest("exported", pooling=Pooling.MEAN))
+
+
+def test_without_the_extra_the_error_says_how_to_install_it(
+    labse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "find_spec", lambda name: None)
+    with pytest.raises(EncoderError, match=r"pip install 'bitextmine\[export\]'") as caught:
+        export_model(labse, tmp_path, ExportRequest("exported"))
+    assert caught.value.code == "export-not-installed"
+
+
+def test_the_sentences_are_of_many_scripts_and_lengths() -> None:
+    assert len(PARITY_SENTENCES) == len(set(PARITY_SENTENCES)) >= 60
+    assert "" in PARITY_SENTENCES
+    assert max(map(len, PARITY_SENTENCES)) > 2500
+    letters = "".join(PARITY_SENTENCES)
+    for sample in "Жא\u0634\u0928\u0e17\uae30\u5929\u3053\u12e8":
+        block = ord(sample) & ~0x7F
+        assert any(block <= ord(letter) < block + 0x80 for letter in letters), sample
