@@ -14,6 +14,7 @@ from bitextmine.artifacts import ArtifactStore, write_atomically
 from bitextmine.corpus import Corpus
 from bitextmine.embeddings import delete_embeddings
 from bitextmine.errors import ArtifactError, ConflictError, NotFoundError, ParameterError
+from bitextmine.postprocessed import delete_postprocessed
 
 NAME_PATTERN = r"[a-z0-9][a-z0-9._-]{0,63}"
 _NAME = re.compile(NAME_PATTERN)
@@ -141,7 +142,9 @@ class Catalog:
         if shards and digest in named:
             return
         self._store.delete("corpus", digest)
-        delete_embeddings(self._store, shards.difference(*map(self._shards, named)))
+        unshared = shards.difference(*map(self._shards, named))
+        delete_postprocessed(self._store, unshared)
+        delete_embeddings(self._store, unshared)
 
     def _shards(self, digest: str) -> set[str]:
         """Digests of a corpus's shards (it has one at least): none where it is lost or damaged."""

@@ -26,6 +26,7 @@ class Embeddings(StoredVectors):
 
     def __init__(self, shards: Sequence[Artifact], rows: int, dims: int, shard_rows: int) -> None:
         super().__init__([shard.path / VECTORS for shard in shards], rows, dims, shard_rows)
+        self.artifacts = tuple(shards)
         self.digest = sha256("".join(shard.digest for shard in shards).encode()).hexdigest()[:32]
         self.truncated = sum(int(shard.summary["truncated"]) for shard in shards)
 

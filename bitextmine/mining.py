@@ -17,9 +17,11 @@ from bitextmine.corpus import Corpus, count_identical, identical_pairs
 from bitextmine.costs import SearchSize
 from bitextmine.embeddings import Embeddings, embed, write_npy
 from bitextmine.encoders import Encoder
+from bitextmine.encoders.postprocess import PostProcessing
 from bitextmine.errors import ArtifactError, LanguageError, MismatchError, ParameterError
 from bitextmine.margin import Margin, Retrieval, select_pairs
 from bitextmine.planner import Plan, check_recall, make_plan
+from bitextmine.postprocessed import postprocess
 from bitextmine.progress import Progress, silent
 from bitextmine.resources import Resources
 from bitextmine.search import Neighbors
@@ -38,6 +40,7 @@ class MiningParameters:
     Thresholds and ceilings are margins; what a good value is depends on the encoder, the languages and the corpus.
     `target_recall` (0.5 to 1) is what an approximate `method` aims at; what it reached is measured and recorded.
     `drop_identical` leaves out pairs of a sentence with itself: names, codes and text of the other language.
+    `postprocess` is fitted on each corpus's vectors before the search; none by default.
     """
 
     k: int = 4
@@ -49,6 +52,7 @@ class MiningParameters:
     drop_identical: bool = False
     method: Method = Method.AUTO
     target_recall: float = DEFAULT_RECALL
+    postprocess: PostProcessing | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.k <= MAX_K:
@@ -66,7 +70,7 @@ def check_minable(src: Corpus, tgt: Corpus, encoder: Encoder, parameters: Mining
     """Refuse, before any work, what cannot give sensible pairs.
 
     Raises:
-        ParameterError: `same-corpus`, `corpus-too-small` or `k-too-large`.
+        ParameterError: `same-corpus`, `corpus-too-small`, `k-too-large` or `too-few-vectors`.
         LanguageError: `language-not-covered` by the encoder.
     """
     if src.same_sentences(tgt):
@@ -82,6 +86,8 @@ def check_minable(src: Corpus, tgt: Corpus, encoder: Encoder, parameters: Mining
                 f"k={parameters.k} is more than the {len(corpus)} sentences of {what}; use k={len(corpus)} or less"
             )
             raise ParameterError(message, code="k-too-large")
+        if parameters.postprocess:
+            parameters.postprocess.check_rows(len(corpus), encoder.dims, of=what)
     check_languages((src.lang, tgt.lang), encoder, parameters)
 
 
@@ -151,6 +157,11 @@ def mine(
         src_vectors = embed(src, encoder, store, stage="embed-src", progress=progress)
     with clock.stage("embed-tgt"):
         tgt_vectors = embed(tgt, encoder, store, stage="embed-tgt", progress=progress)
+    if processing := parameters.postprocess:
+        with clock.stage("postprocess-src"):
+            src_vectors = postprocess(src_vectors, processing, store, stage="postprocess-src", progress=progress)
+        with clock.stage("postprocess-tgt"):
+            tgt_vectors = postprocess(tgt_vectors, processing, store, stage="postprocess-tgt", progress=progress)
     with clock.stage("search"):
         neighbors = find_neighbors(src_vectors, tgt_vectors, plan, store, progress=progress)
     key = _bitext_key(src, tgt, encoder, neighbors, parameters)
@@ -234,6 +245,7 @@ def _bitext_key(
             "threshold": parameters.threshold,
             "ceiling": parameters.ceiling,
             "drop_identical": parameters.drop_identical,
+            **({"postprocess": str(parameters.postprocess)} if parameters.postprocess else {}),
         },
         {"src": src.digest, "tgt": tgt.digest, "neighbors": neighbors.digest, "encoder": encoder.signature},
     )

@@ -12,6 +12,7 @@ import typer
 
 from bitextmine.cli.stages import say
 from bitextmine.corpus import Corpus, CorpusFile, CorpusFormat, check_readable, encoding_hint, format_of, ingest
+from bitextmine.encoders.postprocess import PostProcessing
 from bitextmine.errors import ParameterError
 from bitextmine.languages import parse_language
 from bitextmine.margin import Margin, Retrieval
@@ -48,6 +49,16 @@ TgtLang = Annotated[str, typer.Option(help="Language of the target.")]
 K = Annotated[int, typer.Option(help="Neighbours a side that the margin looks at (WikiMatrix 4, CCMatrix 16).")]
 MarginOption = Annotated[
     Margin, typer.Option(help="Score: cosine over (ratio) or minus (distance) the neighbourhood's mean, or cosine.")
+]
+Postprocess = Annotated[
+    PostProcessing | None,
+    typer.Option(
+        parser=PostProcessing.parse,
+        metavar="STEPS",
+        show_default="none",
+        help="Steps with commas between them (centre, outliers, zca), fitted on a sample of each corpus's vectors and "
+        "done before the search.",
+    ),
 ]
 RetrievalOption = Annotated[
     Retrieval, typer.Option(help="Which candidates become pairs; max-score uses each sentence once.")

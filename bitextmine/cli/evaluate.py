@@ -48,6 +48,7 @@ def mining(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
     method: MethodOption = Method.AUTO,
     target_recall: TargetRecall = DEFAULT_RECALL,
+    postprocess: console.Postprocess = None,
     allow_uncovered: console.AllowUncovered = False,
     verbose: console.Verbose = False,
     threads: console.Threads = None,
@@ -76,6 +77,7 @@ def mining(
         allow_uncovered_languages=allow_uncovered,
         method=method,
         target_recall=target_recall,
+        postprocess=postprocess,
     )
     check_languages((file.lang for file in files), model, parameters)
     with progress_shown(verbose) as progress:
@@ -100,7 +102,9 @@ def _format(path: Path) -> CorpusFormat:
 def _report(result: MiningEvaluation, bitext: Bitext, seconds: float) -> dict[str, Any]:
     used, method = bitext.parameters, bitext.summary.get("plan", {}).get("method", Method.EXACT.value)
     signature = "|".join(
-        f"{name}:{used[name]}" for name in ("encoder", "src_lang", "tgt_lang", "k", "margin", "retrieval")
+        f"{name}:{used[name]}"
+        for name in ("encoder", "src_lang", "tgt_lang", "k", "margin", "retrieval", "postprocess")
+        if name in used
     )
     return {
         **_scores(result.held_out),
@@ -111,6 +115,7 @@ def _report(result: MiningEvaluation, bitext: Bitext, seconds: float) -> dict[st
         "retrieval": used["retrieval"],
         "k": used["k"],
         "encoder": used["encoder"],
+        "postprocess": used.get("postprocess"),
         "method": method,
         "search": bitext.summary.get("search", {}),
         "candidates": len(bitext),

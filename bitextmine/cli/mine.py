@@ -55,6 +55,7 @@ def mine(
     ] = False,
     method: MethodOption = Method.AUTO,
     target_recall: TargetRecall = DEFAULT_RECALL,
+    postprocess: console.Postprocess = None,
     allow_uncovered: console.AllowUncovered = False,
     verbose: console.Verbose = False,
     threads: console.Threads = None,
@@ -89,6 +90,7 @@ def mine(
         drop_identical=drop_identical,
         method=method,
         target_recall=target_recall,
+        postprocess=postprocess,
     )
     model = open_encoder(encoder, place.encoders, threads=threads)
     check_languages((file.lang for file in files), model, parameters)

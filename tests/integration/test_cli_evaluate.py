@@ -119,6 +119,25 @@ def test_tatoeba_judges_what_the_encoder_covers_when_nothing_is_said(
     assert said.startswith("encode: 80 in ")
 
 
+def test_mining_takes_the_same_postprocessing(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(mine()) == 0
+    plain = capfd.readouterr().out
+    assert run(mine("--postprocess", "centre")) == 0
+    centred = capfd.readouterr().out
+    assert centred.count("\n") > SENTENCES // 2
+    assert centred != plain
+
+    for name in ("de", "en"):
+        lines = Path(f"dev.{name}").read_text().splitlines()
+        Path(f"{name}.tsv").write_text("".join(f"{name}-{n}\t{line}\n" for n, line in enumerate(lines)))
+    Path("gold").write_text("".join(f"de-{n}\ten-{n}\n" for n in range(SENTENCES)))
+    judged = ["evaluate", "mining", "--src", "de.tsv", "--tgt", "en.tsv", "--gold", "gold", *mine()[3:]]
+    assert reported(judged, capfd)["postprocess"] is None
+    report = reported([*judged, "--postprocess", "outliers,zca"], capfd)
+    assert report["postprocess"] == "outliers,zca"
+    assert "|postprocess:outliers,zca|" in str(report["signature"])
+
+
 def test_xsim_reports_both_directions(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert reported(xsim(), capfd)["n"] == SENTENCES
     lines = Path("dev.en").read_text().splitlines()
@@ -157,7 +176,13 @@ def test_xsim_says_what_the_figures_do_not_show(folder: Path, capfd: pytest.Capt
     ]
 
 
+def mine(*more: str, tgt: str = "dev.en") -> list[str]:
+    return ["mine", "dev.de", tgt, "--src-lang", "de", "--tgt-lang", "en", "--encoder", "tiny", *more]
+
+
 MISTAKES = [
+    (mine("--postprocess", "whiten"), "there is no post-processing step 'whiten'"),
+    (mine("--postprocess", "zca", tgt="small/tatoeba.deu-eng.eng"), "(eng_Latn) has 5 vectors; zca needs 32"),
     (tatoeba(data="nowhere"), "nowhere holds no Tatoeba test set"),
     (tatoeba(data="empty"), "empty holds no Tatoeba test set"),
     (tatoeba(langs="deu,fra"), "set has no test of fra: there is no file tatoeba.fra-eng.eng"),
