@@ -120,6 +120,20 @@ class Encoder:
         """
         return self._load().graph.provider
 
+    @property
+    def loaded(self) -> bool:
+        """Whether the model is in memory."""
+        return self._loaded is not None
+
+    @property
+    def token_budget(self) -> int:
+        """Rows x longest of its batches, by what it runs on; loads the model.
+
+        Raises:
+            EncoderError: the model cannot be loaded.
+        """
+        return self._load().graph.token_budget
+
     def check(self) -> None:
         """Read every file and compare it with the card.
 

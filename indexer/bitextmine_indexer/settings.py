@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bitextmine.jobs.queue import HEARTBEAT_SECONDS
 from bitextmine.jobs.settings import LogLevel, RedisUrl, validator
-from bitextmine.resources import Resources, default_memory, default_threads, parse_memory
+from bitextmine.resources import Device, Provider, Resources, default_memory, default_threads, parse_memory
 from bitextmine.workspace import Workspace, default_data_dir, default_encoders_dir
 
 CHILD_COMMAND = (sys.executable, "-m", "bitextmine_indexer.child")
@@ -30,6 +30,8 @@ class WorkerSettings(BaseSettings):
     threads            for each job
     memory             for each job, as 8GB; by default the jobs share a part of what is free when they start
     gpus               for each job; by default all that FAISS sees
+    provider           what encoders run on: auto, cpu or cuda
+    allow_cpu_fallback whether the CPU will do where cuda does not work
     jobs_at_once       jobs that this worker runs side by side; memory is needed for each
     log_level          of the worker and of its jobs
     child_command      (for tests) what is started for each job
@@ -46,6 +48,8 @@ class WorkerSettings(BaseSettings):
     threads: PositiveInt = Field(default_factory=default_threads)
     memory: Memory | None = None
     gpus: NonNegativeInt | None = None
+    provider: Provider = Provider.AUTO
+    allow_cpu_fallback: bool = False
     jobs_at_once: PositiveInt = 1
     log_level: LogLevel = "INFO"
     child_command: tuple[str, ...] = CHILD_COMMAND
@@ -56,7 +60,8 @@ class WorkerSettings(BaseSettings):
         from bitextmine.search.gpu import gpu_count  # it loads FAISS
 
         memory = self.memory or default_memory() // self.jobs_at_once
-        return Resources(self.threads, memory, gpu_count() if self.gpus is None else self.gpus)
+        gpus = gpu_count() if self.gpus is None else self.gpus
+        return Resources(self.threads, memory, gpus, Device(self.provider, self.allow_cpu_fallback))
 
     @property
     def workspace(self) -> Workspace:

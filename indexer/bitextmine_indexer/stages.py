@@ -72,7 +72,7 @@ def _mine(
         method=Method(spec.method),
         target_recall=spec.target_recall,
     )
-    encoder = open_encoder(spec.encoder, workspace.encoders, threads=resources.threads)
+    encoder = open_encoder(spec.encoder, workspace.encoders, threads=resources.threads, device=resources.device)
     src, tgt = _corpus(spec.src, spec.src_digest, store), _corpus(spec.tgt, spec.tgt_digest, store)
     rates = load_calibration(workspace.root)
     plan = plan_mining(src, tgt, encoder, parameters, resources=resources, calibration=rates)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bitextmine import __version__
+from bitextmine.encoders.opened import OpenEncoders, PoolLimits
 from bitextmine.jobs.queue import connect, make_broker
 from bitextmine.jobs.store import JobStore
 from bitextmine_service import problems
 from bitextmine_service.context import Context
-from bitextmine_service.routes import bitexts, corpora, jobs, operations, plan
+from bitextmine_service.routes import bitexts, corpora, embeddings, jobs, operations, plan
 from bitextmine_service.settings import ServiceSettings
 
 MAX_BODY_BYTES = 1 << 20  # of requests that are not uploads
@@ -26,16 +30,25 @@ with a stable `code`. Lists come in pages: pass `next_cursor` back as `cursor`."
 
 def create_app(settings: ServiceSettings) -> FastAPI:
     """The service with these settings. Connects to Redis when the first request needs it."""
+    limits = PoolLimits(settings.embed_threads, settings.embed_queue_tokens)
+    encoders = OpenEncoders(settings.encoders_dir, limits, most=settings.embed_encoders, device=settings.device)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await run_in_threadpool(encoders.close)
+
     app = FastAPI(
         title="bitextmine",
         version=__version__,
         description=_DESCRIPTION,
         generate_unique_id_function=_name,
+        lifespan=lifespan,
         redirect_slashes=False,  # what is not there is a problem document
     )
     client = connect(settings.redis_url)
-    app.state.context = Context(settings, JobStore(client), make_broker(client))
-    for module in (corpora, jobs, bitexts, plan, operations):
+    app.state.context = Context(settings, JobStore(client), make_broker(client), encoders)
+    for module in (corpora, jobs, bitexts, plan, embeddings, operations):
         app.include_router(module.router)
     problems.install(app)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, unlimited="/v1/corpora")

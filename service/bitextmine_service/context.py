@@ -15,6 +15,7 @@ from fastapi import Depends, Query, Request
 from fastapi.responses import JSONResponse
 
 from bitextmine.catalog import Catalog
+from bitextmine.encoders.opened import OpenEncoders
 from bitextmine.errors import BitextmineError, ParameterError, StoreUnavailableError
 from bitextmine.jobs.queue import enqueue
 from bitextmine.jobs.record import JobKind, JobRecord
@@ -32,6 +33,7 @@ class Context:
     settings: ServiceSettings
     jobs: JobStore
     broker: RedisBroker
+    encoders: OpenEncoders
 
     @property
     def catalog(self) -> Catalog:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from enum import StrEnum
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
 
@@ -23,6 +24,8 @@ Recall = Annotated[
     Strict(),
     Field(ge=LEAST_RECALL, le=MOST_RECALL, description="Share of true neighbours that ivf and ivfpq aim at."),
 ]
+MAX_INPUTS = 2048
+MAX_INPUT_CHARS = 32_768
 _INTERNAL = ("upload", "max_chars", "max_bytes")
 
 
@@ -199,10 +202,58 @@ class EncoderOut(BaseModel):
     languages: list[str]
     licence: str
     installed: bool
+    provider: str | None = Field(
+        default=None, description="What the API runs it on, once it has loaded it: CPUExecutionProvider, CUDA..."
+    )
 
 
 class EncoderList(BaseModel):
     items: list[EncoderOut]
+
+
+class EncodingFormat(StrEnum):
+    """How vectors are written."""
+
+    FLOAT = "float"  # JSON numbers
+    BASE64 = "base64"  # of little-endian float32
+
+
+Text = Annotated[str, Strict(), Field(min_length=1, max_length=MAX_INPUT_CHARS)]
+
+
+class EmbeddingsIn(BaseModel):
+    """Sentences to embed, in the shape of OpenAI's API."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: Annotated[str, Field(min_length=1, max_length=64, description="An installed encoder: GET /v1/encoders.")]
+    input: Text | Annotated[list[Text], Field(min_length=1, max_length=MAX_INPUTS)] = Field(
+        description="A sentence, or a list of some."
+    )
+    encoding_format: EncodingFormat = Field(
+        default=EncodingFormat.FLOAT, description="base64: of little-endian float32, smaller and exact."
+    )
+
+
+class EmbeddingOut(BaseModel):
+    object: Literal["embedding"] = "embedding"
+    index: int = Field(description="Of the sentence in the input, from 0.")
+    embedding: list[float] | str = Field(description="Of length 1; numbers, or base64 where that was asked for.")
+
+
+class UsageOut(BaseModel):
+    prompt_tokens: int = Field(description="That the encoder read, marks of beginning and end included.")
+    total_tokens: int
+
+
+class EmbeddingsOut(BaseModel):
+    """The vectors, in the order of the input."""
+
+    object: Literal["list"] = "list"
+    data: list[EmbeddingOut]
+    model: str
+    usage: UsageOut
+    truncated: int = Field(description="Sentences of which only the beginning was read: they are too long.")
 
 
 class Check(BaseModel):

@@ -36,8 +36,10 @@ STATUS: Mapping[str, HTTPStatus] = {
     "upload-too-large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "body-too-large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "too-many-jobs": HTTPStatus.TOO_MANY_REQUESTS,
+    "queue-full": HTTPStatus.TOO_MANY_REQUESTS,
     "disk-full": HTTPStatus.INSUFFICIENT_STORAGE,
     "store-unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
+    "service-stopping": HTTPStatus.SERVICE_UNAVAILABLE,
 }
 _RETRIED = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 

@@ -8,6 +8,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bitextmine.jobs.settings import LogLevel, RedisUrl
+from bitextmine.resources import Device, Provider, default_threads
 from bitextmine.workspace import Workspace, default_data_dir, default_encoders_dir
 
 
@@ -26,7 +27,16 @@ class ServiceSettings(BaseSettings):
     max_chars: int = Field(default=10_000, gt=0, description="Longer lines are refused.")
     max_unfinished_jobs: int = Field(default=1_000, gt=0, description="Beyond it new jobs get 429.")
     min_free_bytes: int = Field(default=1 << 30, ge=0, description="Less free disk makes /readyz fail.")
+    embed_threads: int = Field(default_factory=default_threads, gt=0, description="Of each encoder that is open.")
+    embed_queue_tokens: int = Field(default=1 << 16, gt=0, description="Beyond it requests for vectors get 429.")
+    embed_encoders: int = Field(default=2, gt=0, description="Encoders open at a time.")
+    provider: Provider = Field(default=Provider.AUTO, description="What encoders run on: auto, cpu or cuda.")
+    allow_cpu_fallback: bool = Field(default=False, description="Whether the CPU will do where cuda does not work.")
     log_level: LogLevel = "INFO"
+
+    @property
+    def device(self) -> Device:
+        return Device(self.provider, self.allow_cpu_fallback)
 
     @property
     def workspace(self) -> Workspace:

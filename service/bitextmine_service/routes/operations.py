@@ -54,8 +54,16 @@ def readyz(context: Ctx) -> JSONResponse:
 def list_encoders(context: Ctx) -> EncoderList:
     """The encoders that a mining job can name, and those that could be installed."""
     cards = {card.name: card for card in installed(context.settings.encoders_dir)}
+    providers = context.encoders.providers()
     items = [
-        EncoderOut(name=card.name, dims=card.dims, languages=list(card.languages), licence=card.licence, installed=True)
+        EncoderOut(
+            name=card.name,
+            dims=card.dims,
+            languages=list(card.languages),
+            licence=card.licence,
+            installed=True,
+            provider=providers.get(card.name),
+        )
         for card in cards.values()
     ] + [
         EncoderOut(

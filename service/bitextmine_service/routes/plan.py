@@ -37,7 +37,10 @@ class PlanIn(BaseModel):
     k: int = Field(default=4, ge=1, le=MAX_K, description="Neighbours a side.")
     method: Method = Field(default=Method.AUTO, description="How neighbours are searched.")
     target_recall: float = Field(
-        default=DEFAULT_RECALL, ge=LEAST_RECALL, le=MOST_RECALL, description="Share of the true neighbours that ivf aims at."
+        default=DEFAULT_RECALL,
+        ge=LEAST_RECALL,
+        le=MOST_RECALL,
+        description="Share of the true neighbours that ivf aims at.",
     )
     memory: str | None = Field(default=None, max_length=20, description="As 8GB; by default what is free here.")
     threads: int | None = Field(default=None, ge=1, le=4096, description="By default all cores of this machine.")
