@@ -1,4 +1,4 @@
-"""muse on public test sets, against the figures published in docs/benchmarks.md. Skipped where the data is not."""
+"""Encoders on public test sets, against the figures published in docs/benchmarks.md. Skipped where the data is not."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ PUBLISHED = {
     "cmn": ((95.0, 94.0), (92.5, 89.0)),
     "ara": ((82.3, 82.7), (78.6, 77.8)),
 }
+E5_PUBLISHED = {"cmn": (95.1, 94.4), "ara": (85.0, 84.6), "swh": (81.5, None)}  # by ratio margin
+
+INSTALLED = {card.name for card in installed(default_encoders_dir())}
 
 pytestmark = [
     pytest.mark.encoder,
-    pytest.mark.skipif(
-        "muse" not in {card.name for card in installed(default_encoders_dir())},
-        reason="run: bitextmine encoders pull muse",
-    ),
+    pytest.mark.skipif("muse" not in INSTALLED, reason="run: bitextmine encoders pull muse"),
 ]
 
 
@@ -54,6 +54,17 @@ def test_tatoeba_accuracy_is_within_half_a_point(muse: Encoder, lang: str) -> No
     (found,) = evaluate_languages([read_test(TATOEBA, lang)], muse)
     for margin, figures in zip((Margin.RATIO, Margin.ABSOLUTE), PUBLISHED[lang], strict=True):
         assert (found.plain[margin].forward, found.plain[margin].backward) == pytest.approx(figures, abs=0.5)
+
+
+@pytest.mark.skipif(not TATOEBA.is_dir(), reason=f"no test set at {TATOEBA}")
+@pytest.mark.skipif("e5-small" not in INSTALLED, reason="run: bitextmine encoders pull e5-small")
+@pytest.mark.parametrize("lang", E5_PUBLISHED)
+def test_e5_small_is_within_half_a_point(lang: str) -> None:
+    test, encoder = read_test(TATOEBA, lang), open_encoder("e5-small", default_encoders_dir())
+    (found,) = evaluate_languages([test], encoder, margins=[Margin.RATIO])
+    accuracy, (to_english, from_english) = found.plain[Margin.RATIO], E5_PUBLISHED[lang]
+    assert accuracy.forward == pytest.approx(to_english, abs=0.5)
+    assert from_english is None or accuracy.backward == pytest.approx(from_english, abs=0.5)
 
 
 @pytest.mark.skipif(not TATOEBA.is_dir(), reason=f"no test set at {TATOEBA}")
