@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitextmine.encoders.batching import token_budget_batches
-from bitextmine.encoders.card import EncoderCard, Precision, TokenizerKind, load_card
+from bitextmine.encoders.card import VOCABULARY, EncoderCard, Precision, TokenizerKind, load_card
+from bitextmine.encoders.laser_tokenizer import LaserTokenizer
 from bitextmine.encoders.runtime import Graph, chosen_provider
 from bitextmine.encoders.tokenizer import JsonTokenizer, SentencePieceTokenizer, Tokenizer, Tokens
 from bitextmine.errors import EncoderError, ParameterError
@@ -243,6 +244,10 @@ class Encoder:
         model = (self.directory / card.tokenizer.files[0]).read_bytes()
         if card.tokenizer is TokenizerKind.HUGGINGFACE:
             return JsonTokenizer(model, prefix=card.prefix, max_tokens=card.max_tokens)
+        if card.tokenizer is TokenizerKind.LASER:
+            vocabulary = (self.directory / VOCABULARY).read_bytes()
+            options = {"max_tokens": card.max_tokens, "threads": self.threads}
+            return LaserTokenizer(model, vocabulary, prefix=card.prefix, **options)
         return SentencePieceTokenizer(model, prefix=card.prefix, max_tokens=card.max_tokens, threads=self.threads)
 
     def _check(self, name: str) -> None:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from bitextmine.encoders.card import TokenizerKind
 from bitextmine.encoders.language_lists import XLM_R
-from bitextmine.errors import NotFoundError
+from bitextmine.encoders.laser_catalog import LASER2_LANGUAGES, LASER_URL, student_files, student_language
+from bitextmine.errors import LanguageError, NotFoundError
+from bitextmine.languages import parse_language
+
+_LASER_DIMS = 1024
+_LASER_MAX_TOKENS = 1000  # LASER sets no limit; its students learned from sentences of fewer than 1024
+_LASER_CITATION = (
+    "Heffernan et al. 2022, Bitext Mining Using Distilled Sentence Representations for Low-Resource Languages"
+)
+_LASER_LICENCE = "not stated with the files; LASER's repository is BSD, NLLB's own models are CC-BY-NC-4.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +45,13 @@ class LaserSource:
     """A LASER encoder as it was published: fairseq checkpoint, SentencePiece model and vocabulary."""
 
     base_url: str
-    files: tuple[str, ...]  # their names
+    checkpoint: str  # names of files there
+    tokenizer: str
+    vocabulary: str  # not used where the checkpoint holds one
+
+    @property
+    def files(self) -> tuple[str, str, str]:
+        return self.checkpoint, self.tokenizer, self.vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +125,37 @@ PRESETS = (
             platform="manylinux2014_x86_64",
         ),
     ),
+    Preset(
+        name="laser2",
+        description="LASER2, BiLSTM: 93 languages; LASER3 students (laser3-wol_latn ...) share its space",
+        dims=_LASER_DIMS,
+        languages=LASER2_LANGUAGES,
+        prefix="",
+        max_tokens=_LASER_MAX_TOKENS,
+        pooling="largest state of the last layer, length 1",
+        tokenizer=TokenizerKind.LASER,
+        licence=_LASER_LICENCE,
+        citation=_LASER_CITATION,
+        source=LaserSource(LASER_URL, "laser2.pt", "laser2.spm", "laser2.cvocab"),
+    ),
 )
+
+
+def _laser3(name: str, language: str) -> Preset:
+    """The preset of a student, whether or not one was published: there are too many to list."""
+    return Preset(
+        name=name,
+        description=f"LASER3, transformer: {language} in the space of laser2",
+        dims=_LASER_DIMS,
+        languages=(parse_language(language),),
+        prefix="",
+        max_tokens=_LASER_MAX_TOKENS,
+        pooling="the begin mark's state, or the largest state, as the checkpoint says; length 1",
+        tokenizer=TokenizerKind.LASER,
+        licence=_LASER_LICENCE,
+        citation=_LASER_CITATION,
+        source=LaserSource(LASER_URL, *student_files(language)),
+    )
 
 
 def preset(name: str) -> Preset:
@@ -121,5 +167,8 @@ def preset(name: str) -> Preset:
     for known in PRESETS:
         if known.name == name:
             return known
-    names = ", ".join(known.name for known in PRESETS)
+    if language := student_language(name):
+        with suppress(LanguageError):
+            return _laser3(name, language)
+    names = ", ".join((*(known.name for known in PRESETS), "laser3-wol_latn and its like"))
     raise NotFoundError(f"there is no encoder named {name!r} to install; known: {names}", code="encoder-unknown")
