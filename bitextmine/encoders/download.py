@@ -42,6 +42,7 @@ def download(url: str, target: Path, report: Callable[[str], None]) -> None:
             _transfer(url, part)
             break
         except urllib.error.HTTPError as error:
+            error.close()
             if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE or before == 0:
                 raise _failed(url, f"the server answers {error.code} {error.reason}") from error
             if error.headers.get("Content-Range", "").endswith(f"/{before}"):

@@ -46,7 +46,8 @@ class LaserTokenizer:
 
     def __call__(self, sentences: Sequence[str]) -> Tokens:
         """See `Tokenizer`."""
-        texts = [utf8(laser_text(self._prefix + sentence)) for sentence in sentences]
+        # Checked first: what is no text would be cleaned away.
+        texts = [laser_text(utf8(self._prefix + sentence).decode()) for sentence in sentences]
         tokens = []
         truncated = 0
         for pieces in self._model.encode(texts, out_type=str, num_threads=self._threads):
