@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,7 @@ import typer
 
 from bitextmine.cli.stages import say
 from bitextmine.corpus import Corpus, CorpusFile, CorpusFormat, check_readable, encoding_hint, format_of, ingest
+from bitextmine.encoders.card import Precision
 from bitextmine.encoders.postprocess import PostProcessing
 from bitextmine.errors import ParameterError
 from bitextmine.languages import parse_language
@@ -34,6 +36,26 @@ DataDir = Annotated[
 EncodersDir = Annotated[
     Path | None,
     typer.Option(envvar=ENCODERS_DIR_VARIABLE, show_default=False, help="Where encoders are kept."),
+]
+
+
+class PrecisionChoice(StrEnum):
+    """What `--precision` takes."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    FP16 = "fp16"
+    INT8 = "int8"
+
+    @property
+    def precision(self) -> Precision | None:
+        """None leaves the choice to the encoder."""
+        return None if self is PrecisionChoice.AUTO else Precision(self.value)
+
+
+PrecisionOption = Annotated[
+    PrecisionChoice,
+    typer.Option(help="Numbers to encode with; auto: int8 on CPUs, fp16 on GPUs, where installed, else fp32."),
 ]
 EncoderName = Annotated[str, typer.Option(help="The sentence encoder; see: bitextmine encoders list.")]
 Threads = Annotated[int | None, typer.Option(min=1, show_default="all cores", help="Threads to work with.")]

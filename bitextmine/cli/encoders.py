@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bitextmine.cli import console
+from bitextmine.cli.quantize import quantize
 from bitextmine.cli.stages import say
 from bitextmine.encoders import PRESETS, installed, open_encoder
 from bitextmine.encoders import pull as pull_encoder
@@ -15,6 +16,7 @@ from bitextmine.encoders import verify as verify_encoder
 from bitextmine.errors import EncoderError
 
 encoders = typer.Typer(help="Sentence encoders: list, get and check them.", no_args_is_help=True)
+encoders.command()(quantize)
 Name = Annotated[str, typer.Argument(help="The encoder's name; see: bitextmine encoders list.")]
 
 

@@ -42,6 +42,7 @@ def mining(
     src_lang: console.SrcLang,
     tgt_lang: console.TgtLang,
     encoder: console.EncoderName = "muse",
+    precision: console.PrecisionOption = console.PrecisionChoice.AUTO,
     k: console.K = 4,
     margin: console.MarginOption = Margin.RATIO,
     retrieval: console.RetrievalOption = Retrieval.MAX_SCORE,
@@ -69,7 +70,7 @@ def mining(
     pairs = read_gold(gold)
     files = [console.corpus_file(path, lang, _format(path)) for path, lang in ((src, src_lang), (tgt, tgt_lang))]
     place = console.writable_workspace(data_dir, encoders_dir)
-    model = open_encoder(encoder, place.encoders, threads=threads)
+    model = open_encoder(encoder, place.encoders, threads=threads, precision=precision.precision)
     parameters = MiningParameters(
         k=k,
         margin=margin,

@@ -40,6 +40,7 @@ def mine(
         typer.Option(show_default="by the output's name, tsv on stdout", help="How pairs are written."),
     ] = None,
     encoder: console.EncoderName = "muse",
+    precision: console.PrecisionOption = console.PrecisionChoice.AUTO,
     k: console.K = 4,
     margin: console.MarginOption = Margin.RATIO,
     retrieval: console.RetrievalOption = Retrieval.MAX_SCORE,
@@ -92,7 +93,7 @@ def mine(
         target_recall=target_recall,
         postprocess=postprocess,
     )
-    model = open_encoder(encoder, place.encoders, threads=threads)
+    model = open_encoder(encoder, place.encoders, threads=threads, precision=precision.precision)
     check_languages((file.lang for file in files), model, parameters)
     with progress_shown(verbose) as progress:
         corpora = console.read_corpora(files, place, progress)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bitextmine.encoders.saturation import EXACT_PRODUCTS, products_saturate
 from bitextmine.errors import EncoderError
 from bitextmine.resources import Device, Provider
 
@@ -173,6 +174,8 @@ def _open(model: str | bytes, provider: Provider) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.enable_mem_pattern = False  # a pattern would be kept for every shape of batch
     options.log_severity_level = 3
+    if products_saturate():
+        options.add_session_config_entry(EXACT_PRODUCTS, "1")
     providers = [(_CUDA, dict(_CUDA_OPTIONS)), _CPU] if provider is Provider.CUDA else [_CPU]
     return onnxruntime.InferenceSession(model, options, providers=providers, enable_fallback=0)
 
