@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,12 +67,15 @@ def install_laser(
     check_export_installed()
     downloads = directory.parent.parent / ".downloads" / chosen.name
     files = _fetched(chosen.name, source, downloads, report) if local is None else _local_files(source, local)
-    parity = build_laser(files, directory, dims=chosen.dims, max_tokens=chosen.max_tokens, report=report)
+    try:
+        parity = build_laser(files, directory, dims=chosen.dims, max_tokens=chosen.max_tokens, report=report)
+    except EncoderError:
+        _discard(downloads)  # a file among them may be wrong: the next attempt fetches all anew
+        raise
     used = [files.checkpoint, files.tokenizer, *([files.vocabulary] if files.vocabulary else [])]
     origin = f"from {source.base_url}" if local is None else "given as files"
     words = f"{', '.join(f'{path.name} (sha256 {file_sha256(path)})' for path in used)} {origin}, rebuilt"
-    shutil.rmtree(downloads, ignore_errors=True)
-    _remove_if_empty(downloads.parent)
+    _discard(downloads)
     return words, parity
 
 
@@ -150,8 +154,8 @@ def _fetched(name: str, source: LaserSource, downloads: Path, report: Callable[[
             if not (downloads / file).is_file():
                 download(f"{source.base_url}/{file}", downloads / file, report)
     except EncoderError as error:
-        _remove_if_empty(downloads)
-        _remove_if_empty(downloads.parent)
+        if not any(downloads.iterdir()):
+            _discard(downloads)
         raise EncoderError(f"{error}. {_manual_steps(name, source)}", code=error.code) from error
     return LaserFiles(*(downloads / file for file in source.files))
 
@@ -183,6 +187,8 @@ def _existing(wanted: Path, other: Path) -> Path:
     return wanted if wanted.is_file() else other
 
 
-def _remove_if_empty(directory: Path) -> None:
-    if directory.is_dir() and not any(directory.iterdir()):
-        directory.rmdir()
+def _discard(downloads: Path) -> None:
+    """Remove what was fetched for one encoder, and the directory of all such when it is empty."""
+    shutil.rmtree(downloads, ignore_errors=True)
+    with suppress(OSError):  # not there, or not empty
+        downloads.parent.rmdir()

@@ -20,7 +20,7 @@ _LASER_MAX_TOKENS = 1000  # LASER sets no limit; its students learned from sente
 _LASER_CITATION = (
     "Heffernan et al. 2022, Bitext Mining Using Distilled Sentence Representations for Low-Resource Languages"
 )
-_LASER_LICENCE = "not stated with the files; LASER's repository is BSD, NLLB's own models are CC-BY-NC-4.0"
+_LASER_LICENCE = "not stated (LASER itself: BSD)"
 
 
 @dataclass(frozen=True, slots=True)
