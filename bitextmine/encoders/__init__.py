@@ -11,6 +11,8 @@
                the original at once (parity)
     muse       the graph of mUSE, rewritten
     e5         the graph of multilingual-e5-small, from the file that e5_file reads
+    laser      LASER2 and LASER3: published files (laser_catalog; download) read (laser_checkpoint), rebuilt in torch
+               (laser_torch) and as graphs (laser_graph); laser_tokenizer with laser_text makes their tokens
     encoder    Encoder: sentences to unit vectors (tokenizer, batching, runtime)
     verify     verify: an installed encoder against its original
 

@@ -1,11 +1,11 @@
 """What LASER does to a sentence before SentencePiece sees it.
 
-Four steps, with which its models were trained: characters that do not print become spaces, punctuation is normalised,
-Moses' escapes are undone, letters become lower-case. The second step is that of the Moses scripts for English, as in
-LASER's own package: an encoder is not told the language, and other languages differ only in how a quotation's comma
-and the space between digits are written.
+Four steps, those of LASER's mining pipeline (stopes): characters that do not print become spaces, punctuation is
+normalised, Moses' escapes are undone, letters become lower-case. The second step is that of the Moses scripts for
+English, as in LASER's own package: an encoder is not told the language, and other languages differ only in how a
+quotation's comma and the space between digits are written.
 
-Sources: Schwenk & Douze 2017, section 4; Koehn et al. 2007 (Moses); https://github.com/facebookresearch/LASER.
+Sources: Koehn et al. 2007 (Moses); https://github.com/facebookresearch/LASER and https://github.com/facebookresearch/stopes.
 """
 
 from __future__ import annotations
