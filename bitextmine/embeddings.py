@@ -29,6 +29,17 @@ class Embeddings(StoredVectors):
         self.artifacts = tuple(shards)
         self.digest = sha256("".join(shard.digest for shard in shards).encode()).hexdigest()[:32]
         self.truncated = sum(int(shard.summary["truncated"]) for shard in shards)
+        self.zeros = sum(int(shard.summary.get("zeros", 0)) for shard in shards)  # rows of vectors that were given
+
+    def origin(self, side: str) -> dict[str, object]:
+        """What a summary says of one side's vectors: how many were cut or are zero, and what made them.
+
+        That is the `provider`, as ONNX Runtime names it, or the `file` that held them and its `sha256`.
+        """
+        names = ("provider", "file", "sha256")
+        found = {name: sorted({str(made.summary.get(name, "")) for made in self.artifacts} - {""}) for name in names}
+        made_by = {name: ", ".join(values) for name, values in found.items() if values}
+        return {f"{side}_truncated": self.truncated, f"{side}_zeros": self.zeros, f"{side}_vectors": made_by}
 
 
 def embed(
@@ -50,7 +61,9 @@ def embed(
         progress(stage, done, total)
     if not missing:
         progress(stage, len(corpus), len(corpus))
-    shards = [_checked(store.find(key), shard, key) for shard, key in zip(corpus.shards, keys, strict=True)]
+    shards = [
+        checked(store.find(key), shard, key, encoder.dims) for shard, key in zip(corpus.shards, keys, strict=True)
+    ]
     return Embeddings(shards, len(corpus), encoder.dims, corpus.shard_rows)
 
 
@@ -77,14 +90,22 @@ def _embed_shard(
             "dims": encoder.dims,
             "truncated": encoding.truncated,
             "encoder": encoder.name,
+            "provider": encoder.provider,
             "seconds": round(time.monotonic() - started, 3),
         }
 
 
-def _checked(artifact: Artifact | None, shard: Shard, key: ArtifactKey) -> Artifact:
+def checked(artifact: Artifact | None, shard: Shard, key: ArtifactKey, dims: int) -> Artifact:
+    """The artifact, which holds a row of so many dims for each sentence of the shard.
+
+    Raises:
+        MismatchError: it does not, or there is none.
+    """
     rows = shard.stop - shard.start
     if artifact is None or int(artifact.summary["rows"]) != rows:
         raise MismatchError(f"embeddings {key.digest} do not hold the {rows:,} sentences of shard {shard.number}")
+    if (found := int(artifact.summary.get("dims", dims))) != dims:
+        raise MismatchError(f"embeddings {key.digest} have {found} dimensions, not {dims}; delete {artifact.path}")
     return artifact
 
 

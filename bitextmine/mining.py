@@ -15,10 +15,11 @@ from bitextmine.bitext import KIND, PAIRS, Bitext, write_pairs
 from bitextmine.calibration import Calibration
 from bitextmine.corpus import Corpus, count_identical, identical_pairs
 from bitextmine.costs import SearchSize
-from bitextmine.embeddings import Embeddings, embed, write_npy
+from bitextmine.embeddings import Embeddings, write_npy
 from bitextmine.encoders import Encoder
 from bitextmine.encoders.postprocess import PostProcessing
 from bitextmine.errors import ArtifactError, LanguageError, MismatchError, ParameterError
+from bitextmine.given import GivenVectors, sides, vectors_of
 from bitextmine.margin import Margin, Retrieval, select_pairs
 from bitextmine.planner import Plan, check_recall, make_plan
 from bitextmine.postprocessed import postprocess
@@ -66,13 +67,16 @@ class MiningParameters:
             raise ParameterError(message, code="invalid-threshold")
 
 
-def check_minable(src: Corpus, tgt: Corpus, encoder: Encoder, parameters: MiningParameters) -> None:
+def check_minable(src: Corpus, tgt: Corpus, encoder: Encoder | GivenVectors, parameters: MiningParameters) -> None:
     """Refuse, before any work, what cannot give sensible pairs.
 
     Raises:
         ParameterError: `same-corpus`, `corpus-too-small`, `k-too-large` or `too-few-vectors`.
         LanguageError: `language-not-covered` by the encoder.
+        InputError: `vectors-count`: the vectors that were given are not those of these files.
     """
+    if isinstance(encoder, GivenVectors):
+        encoder.check(src, tgt)
     if src.same_sentences(tgt):
         message = f"{src.source} and {tgt.source} hold the same sentences: each would only find itself"
         raise ParameterError(message, code="same-corpus")
@@ -91,14 +95,16 @@ def check_minable(src: Corpus, tgt: Corpus, encoder: Encoder, parameters: Mining
     check_languages((src.lang, tgt.lang), encoder, parameters)
 
 
-def check_languages(langs: Iterable[str], encoder: Encoder, parameters: MiningParameters) -> None:
-    """Refuse languages that the encoder does not cover, unless the parameters allow them.
+def check_languages(langs: Iterable[str], encoder: Encoder | GivenVectors, parameters: MiningParameters) -> None:
+    """Refuse languages that the encoder does not cover, unless the parameters allow them. Given vectors may be of any.
 
     Raises:
         LanguageError: `language-not-covered`.
     """
+    if isinstance(encoder, GivenVectors) or parameters.allow_uncovered_languages:
+        return
     for lang in langs:
-        if lang not in encoder.languages and not parameters.allow_uncovered_languages:
+        if lang not in encoder.languages:
             message = (
                 f"encoder {encoder.name} does not cover {lang}, so pairs would look good by score and be wrong; "
                 f"it covers {', '.join(sorted(encoder.languages))} (to try anyway, allow uncovered languages)"
@@ -109,7 +115,7 @@ def check_languages(langs: Iterable[str], encoder: Encoder, parameters: MiningPa
 def plan_mining(
     src: Corpus,
     tgt: Corpus,
-    encoder: Encoder,
+    encoder: Encoder | GivenVectors,
     parameters: MiningParameters,
     *,
     resources: Resources | None = None,
@@ -134,7 +140,7 @@ def plan_mining(
 def mine(
     src: Corpus,
     tgt: Corpus,
-    encoder: Encoder,
+    encoder: Encoder | GivenVectors,
     store: ArtifactStore,
     parameters: MiningParameters,
     *,
@@ -144,6 +150,7 @@ def mine(
     """Embed both corpora, search both ways, score and choose pairs; whatever exists already is not done again.
 
     Args:
+        encoder: or vectors that were made elsewhere.
         plan: what `plan_mining` gave for the same arguments; by default it is asked.
 
     Raises:
@@ -153,10 +160,12 @@ def mine(
     """
     plan = plan or plan_mining(src, tgt, encoder, parameters)
     clock = _StageClock()
+    of_src, of_tgt = sides(encoder)
     with clock.stage("embed-src"):
-        src_vectors = embed(src, encoder, store, stage="embed-src", progress=progress)
+        src_vectors = vectors_of(src, of_src, store, stage="embed-src", progress=progress)
     with clock.stage("embed-tgt"):
-        tgt_vectors = embed(tgt, encoder, store, stage="embed-tgt", progress=progress)
+        tgt_vectors = vectors_of(tgt, of_tgt, store, stage="embed-tgt", progress=progress)
+    origin = src_vectors.origin("src") | tgt_vectors.origin("tgt")
     if processing := parameters.postprocess:
         with clock.stage("postprocess-src"):
             src_vectors = postprocess(src_vectors, processing, store, stage="postprocess-src", progress=progress)
@@ -169,7 +178,7 @@ def mine(
         with clock.stage("score"), store.publish(key) as staging:
             progress("score", 0, 1)
             staging.summary |= _choose(src, tgt, neighbors, parameters, staging.path / PAIRS)
-            staging.summary |= {"src_truncated": src_vectors.truncated, "tgt_truncated": tgt_vectors.truncated}
+            staging.summary |= origin
             staging.summary |= {"plan": plan.as_json(), "search": neighbors.summary["search"]}
             clock.record_into(staging.summary)
         progress("score", 1, 1)
@@ -229,7 +238,7 @@ def _load(artifact: Artifact, direction: str) -> Neighbors:
 
 
 def _bitext_key(
-    src: Corpus, tgt: Corpus, encoder: Encoder, neighbors: Artifact, parameters: MiningParameters
+    src: Corpus, tgt: Corpus, encoder: Encoder | GivenVectors, neighbors: Artifact, parameters: MiningParameters
 ) -> ArtifactKey:
     return ArtifactKey(
         KIND,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from bitextmine import __version__
+from bitextmine.cli.embed import embed
 from bitextmine.cli.encoders import encoders
 from bitextmine.cli.evaluate import evaluate
 from bitextmine.cli.mine import mine
@@ -20,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(mine)
+app.command()(embed)
 app.command()(plan)
 app.command()(calibrate_machine)
 app.add_typer(evaluate, name="evaluate")

@@ -19,7 +19,7 @@ from bitextmine.errors import ParameterError
 from bitextmine.languages import parse_language
 from bitextmine.margin import Margin, Retrieval
 from bitextmine.progress import Progress
-from bitextmine.resources import Resources, default_memory, default_threads, parse_memory
+from bitextmine.resources import Provider, Resources, default_memory, default_threads, parse_memory
 from bitextmine.workspace import DATA_DIR_VARIABLE, ENCODERS_DIR_VARIABLE, Workspace
 
 if TYPE_CHECKING:
@@ -58,6 +58,18 @@ PrecisionOption = Annotated[
     typer.Option(help="Numbers to encode with; auto: int8 on CPUs, fp16 on GPUs, where installed, else fp32."),
 ]
 EncoderName = Annotated[str, typer.Option(help="The sentence encoder; see: bitextmine encoders list.")]
+ProviderOption = Annotated[
+    Provider,
+    typer.Option(envvar="BITEXTMINE_PROVIDER", help="What the encoder runs on; auto is a GPU where one works."),
+]
+AllowCpuFallback = Annotated[
+    bool,
+    typer.Option(
+        "--allow-cpu-fallback",
+        envvar="BITEXTMINE_ALLOW_CPU_FALLBACK",
+        help="With --provider cuda: go on on the CPU where no GPU works.",
+    ),
+]
 Threads = Annotated[int | None, typer.Option(min=1, show_default="all cores", help="Threads to work with.")]
 Memory = Annotated[
     str | None,
@@ -168,6 +180,9 @@ def _report_lines(path: Path, corpus: Corpus) -> None:
 def report_pairs(bitext: Bitext, max_tokens: int) -> None:
     """Say what a look at the pairs would not tell: what was cut, and what is the same on both sides."""
     summary = bitext.summary
+    for side in ("src", "tgt"):
+        if zeros := summary.get(f"{side}_zeros"):
+            say(f"warning: {zeros:,} {side} sentences have a vector of zeros, whose cosine with any other is 0")
     cut = {side: summary[f"{side}_truncated"] for side in ("src", "tgt")}
     if any(cut.values()):
         say(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,10 +14,14 @@ from bitextmine.cli import console
 from bitextmine.cli.plan import MethodOption, TargetRecall, planned, say_recall
 from bitextmine.cli.stages import progress_shown, say
 from bitextmine.corpus import CorpusFormat
-from bitextmine.encoders import open_encoder
+from bitextmine.encoders import Encoder, open_encoder
 from bitextmine.errors import ParameterError, disk_full_named
 from bitextmine.margin import Margin, Retrieval
+from bitextmine.resources import Device, Provider
 from bitextmine.search.method import DEFAULT_RECALL, Method
+
+if TYPE_CHECKING:
+    from bitextmine.given import GivenVectors
 
 STDOUT = Path("-")
 _FORMATS = {
@@ -40,6 +44,14 @@ def mine(
         typer.Option(show_default="by the output's name, tsv on stdout", help="How pairs are written."),
     ] = None,
     encoder: console.EncoderName = "muse",
+    src_vectors: Annotated[
+        Path | None,
+        typer.Option(
+            help="Vectors of the source as .npy, a row for each line of the file (as embed writes them), float16, 32 "
+            "or 64: no encoder is used, nor needed."
+        ),
+    ] = None,
+    tgt_vectors: Annotated[Path | None, typer.Option(help="Vectors of the target; both or neither.")] = None,
     precision: console.PrecisionOption = console.PrecisionChoice.AUTO,
     k: console.K = 4,
     margin: console.MarginOption = Margin.RATIO,
@@ -59,6 +71,8 @@ def mine(
     postprocess: console.Postprocess = None,
     allow_uncovered: console.AllowUncovered = False,
     verbose: console.Verbose = False,
+    provider: console.ProviderOption = Provider.AUTO,
+    allow_cpu_fallback: console.AllowCpuFallback = False,
     threads: console.Threads = None,
     memory: console.Memory = None,
     gpus: console.Gpus = None,
@@ -93,7 +107,13 @@ def mine(
         target_recall=target_recall,
         postprocess=postprocess,
     )
-    model = open_encoder(encoder, place.encoders, threads=threads, precision=precision.precision)
+    model = _given_vectors(src_vectors, tgt_vectors) or open_encoder(
+        encoder,
+        place.encoders,
+        threads=threads,
+        precision=precision.precision,
+        device=Device(provider, allow_cpu_fallback),
+    )
     check_languages((file.lang for file in files), model, parameters)
     with progress_shown(verbose) as progress:
         corpora = console.read_corpora(files, place, progress)
@@ -106,10 +126,25 @@ def mine(
             sys.stdout.flush()
     else:
         export_to(output, bitext, form)
-    console.report_pairs(bitext, model.card.max_tokens)
+    console.report_pairs(bitext, model.card.max_tokens if isinstance(model, Encoder) else 0)
     say_recall(bitext)
     sizes = " x ".join(f"{len(corpus):,}" for corpus in corpora)
     say(f"{len(bitext):,} pairs from {sizes} sentences in {time.monotonic() - started:.1f} s")
+
+
+def _given_vectors(src: Path | None, tgt: Path | None) -> GivenVectors | None:
+    """
+    Raises:
+        ParameterError: of one side only.
+        InputError: `vectors-unreadable`, `vectors-shape`, `vectors-dims`.
+    """
+    from bitextmine.given import GivenVectors
+
+    if src is None and tgt is None:
+        return None
+    if src is None or tgt is None:
+        raise ParameterError("give both --src-vectors and --tgt-vectors, of the same encoder, or neither")
+    return GivenVectors(src, tgt)
 
 
 def _form_of(output: Path, wanted: ExportFormat | None) -> ExportFormat:

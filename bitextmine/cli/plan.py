@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bitextmine.bitext import Bitext
     from bitextmine.corpus import Corpus
     from bitextmine.encoders import Encoder
+    from bitextmine.given import GivenVectors
     from bitextmine.mining import MiningParameters
     from bitextmine.planner import Plan
     from bitextmine.workspace import Workspace
@@ -94,7 +95,11 @@ def calibrate_machine(threads: console.Threads = None, data_dir: console.DataDir
 
 
 def planned(
-    corpora: Sequence[Corpus], encoder: Encoder, parameters: MiningParameters, limits: Resources, place: Workspace
+    corpora: Sequence[Corpus],
+    encoder: Encoder | GivenVectors,
+    parameters: MiningParameters,
+    limits: Resources,
+    place: Workspace,
 ) -> Plan:
     """The plan of a mining run, by what is known of this machine."""
     from bitextmine.calibration import load_calibration
