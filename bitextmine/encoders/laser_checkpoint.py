@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 UNSUPPORTED = "export-unsupported"
 _MASK = "<mask>"  # fairseq's last symbol where masked words were guessed too; no file of a vocabulary has it
+_STATE_OF_TRAINING = ("fairseq.", "omegaconf.", "numpy.")
 _ROUNDED_TO = 8  # sizes of vocabularies, so that fewer rows may be unused
 
 
@@ -91,10 +93,11 @@ def read_checkpoint(path: Path, vocabulary: Path | None) -> LaserCheckpoint:
     if not isinstance(tensors, Mapping):
         raise EncoderError(f"{path.name} is no LASER checkpoint: it has no model")
     state = _encoder_state(tensors)
-    if "embed_tokens.weight" not in state:
-        raise EncoderError(f"{path.name} is no LASER checkpoint: its model has no embed_tokens.weight")
+    embeddings = state.get("embed_tokens.weight")
+    if embeddings is None or embeddings.ndim != 2:
+        raise EncoderError(f"{path.name} is no LASER checkpoint: its model has no embed_tokens.weight of two axes")
     shape = _shape(path.name, content)
-    rows = len(state["embed_tokens.weight"])
+    rows = len(embeddings)
     own = content.get("dictionary")
     if isinstance(own, Mapping):
         symbols = _symbols_of_dictionary(path.name, own, rows)
@@ -116,7 +119,7 @@ def _load(path: Path) -> Mapping[str, Any]:
 
     try:
         # Plain data and tensors only; fairseq keeps a model's configuration in a Namespace.
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with torch.serialization.safe_globals([argparse.Namespace, *_left_out(path)]):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         message = (
@@ -130,6 +133,26 @@ def _load(path: Path) -> Mapping[str, Any]:
     return content
 
 
+class _LeftOut:
+    """Stands for what is not needed of a training run's state; takes anything and does nothing."""
+
+    def __init__(self, *arguments: object) -> None:
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+def _left_out(path: Path) -> list[Any]:
+    """Classes and functions of fairseq's own state, with `_LeftOut` in place of each: none of them is ever imported."""
+    import torch
+
+    if not zipfile.is_zipfile(path):  # the format of torch before 1.6, of which nobody can say what it names
+        return []
+    named = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    return [(_LeftOut, name) for name in named if name.startswith(_STATE_OF_TRAINING)]
+
+
 def _line(error: Exception) -> str:
     """The line that says what is wrong: torch puts advice around it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -140,10 +163,10 @@ def _line(error: Exception) -> str:
 def _encoder_state(tensors: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     import torch
 
-    prefixed = any(name.startswith("encoder.") for name in tensors)
+    prefixed = any(str(name).startswith("encoder.") for name in tensors)
     state = {}
     for name, tensor in tensors.items():
-        inner = name.removeprefix("encoder.")
+        inner = str(name).removeprefix("encoder.")
         if (prefixed and inner == name) or not isinstance(tensor, torch.Tensor):
             continue  # a decoder
         # A version number and a marker of the data type, not weights; sinusoids are computed.
@@ -182,11 +205,13 @@ def _symbols_of_dictionary(file: str, dictionary: Mapping[str, Any], rows: int) 
     Raises:
         EncoderError: two symbols of one id, ids that have no row, or more than a few rows that have no symbol.
     """
+    if not all(isinstance(id_, int) for id_ in dictionary.values()):
+        raise EncoderError(f"the vocabulary in {file} gives a symbol something else than an id")
     by_id = {id_: symbol for symbol, id_ in dictionary.items() if id_ not in range(len(SPECIAL_SYMBOLS))}
     by_id.update(enumerate(SPECIAL_SYMBOLS))
     words = sum(id_ not in range(len(SPECIAL_SYMBOLS)) for id_ in dictionary.values())
     unused = set(range(rows)) - by_id.keys()
-    if by_id.keys() - set(range(rows)) or len(unused) >= _ROUNDED_TO or len(by_id) != words + len(SPECIAL_SYMBOLS):
+    if set(by_id) - set(range(rows)) or len(unused) >= _ROUNDED_TO or len(by_id) != words + len(SPECIAL_SYMBOLS):
         raise EncoderError(f"the vocabulary in {file} has {len(dictionary)} symbols, its embeddings have {rows} rows")
     return tuple(str(by_id.get(id_, f"<unused {id_}>")) for id_ in range(rows))
 

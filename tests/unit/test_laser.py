@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -219,6 +221,33 @@ def test_long_sentences_are_cut_before_their_end_mark(tmp_path: Path) -> None:
     np.testing.assert_allclose(encoding.vectors[1], encoding.vectors[2], atol=1e-6)
 
 
+def test_the_format_of_old_torch_is_read(tmp_path: Path) -> None:
+    files = laser2_files(tmp_path)
+    new = opened(files, tmp_path / "new", dims=16)
+    saved = torch.load(files.checkpoint, weights_only=True)
+    torch.save(saved, files.checkpoint, _use_new_zipfile_serialization=False)
+    assert opened(files, tmp_path / "old", dims=16).card.files == new.card.files
+
+
+def test_the_state_of_a_training_run_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole checkpoints of fairseq hold numbers of NumPy's and objects of its own; reading them imports nothing."""
+    files = laser3_files(tmp_path, student_settings())
+    first = opened(files, tmp_path / "first", dims=12)
+    meter = type("Meter", (), {"__module__": "fairseq.logging.meters", "__qualname__": "Meter"})
+    module = ModuleType("fairseq.logging.meters")
+    module.Meter = meter  # type: ignore[attr-defined]
+    with monkeypatch.context() as patch:
+        for name in ("fairseq", "fairseq.logging"):
+            patch.setitem(sys.modules, name, ModuleType(name))
+        patch.setitem(sys.modules, "fairseq.logging.meters", module)
+        held = meter()
+        held.count = np.float64(3)
+        state = {"meter": held, "loss": np.float64(0.5), "rng": np.arange(4)}
+        changed(files.checkpoint, extra_state=state, last_optimizer_state={"lr": [np.float32(1)]})
+    assert "fairseq" not in sys.modules
+    assert opened(files, tmp_path / "second", dims=12).card.files == first.card.files
+
+
 def build(files: LaserFiles, directory: Path, dims: int = 16, max_tokens: int = 200) -> None:
     directory.mkdir()
     build_laser(files, directory, dims=dims, max_tokens=max_tokens, report=lambda line: None)
@@ -274,6 +303,8 @@ def changed(path: Path, **changes: Any) -> None:
         ({"params": {"num_embeddings": 10, "padding_idx": 7}}, "padding_idx"),
         ({"dictionary": {"a": 4, "b": 4000}}, "embeddings have"),
         ({"dictionary": {"a": 4}}, "embeddings have"),
+        ({"dictionary": {"a": [4]}}, "something else than an id"),
+        ({"model": {"embed_tokens.weight": torch.tensor(1.0), 3: 4}}, "of two axes"),
     ],
 )
 def test_what_is_not_laser2_is_refused(tmp_path: Path, change: dict[str, Any], reason: str) -> None:
