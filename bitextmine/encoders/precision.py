@@ -18,7 +18,9 @@ from bitextmine.encoders.card import EncoderCard, Precision, hash_files, load_ca
 from bitextmine.encoders.encoder import Encoder
 from bitextmine.encoders.half import half_graph
 from bitextmine.encoders.parity_sentences import PARITY_SENTENCES
+from bitextmine.encoders.products import measured_magnitudes
 from bitextmine.encoders.quantize import quantize_graph
+from bitextmine.encoders.verify import load_references
 from bitextmine.errors import EncoderError, ParameterError, disk_full_named
 from bitextmine.files import fsync, locked
 from bitextmine.resources import Device, Provider
@@ -106,7 +108,7 @@ def _make(
     original = _fp32(card, directory, _device(precision))
     original.check()
     report(f"rewriting the graph of {card.name} as {precision.value}")
-    write_graph(_rewritten(card, directory, precision), staging / precision.file)
+    write_graph(_rewritten(original, precision, staging), staging / precision.file)
     for name in card.tokenizer.files:
         (staging / name).symlink_to((directory / name).resolve())
     candidate_card = card.model_copy(update={"files": hash_files(staging), "quality": {}})
@@ -134,13 +136,17 @@ def _fp32(card: EncoderCard, directory: Path, device: Device) -> Encoder:
     return Encoder(alone, directory, threads=1, precision=Precision.FP32, device=device)
 
 
-def _rewritten(card: EncoderCard, directory: Path, precision: Precision) -> onnx.ModelProto:
-    model = onnx.load(directory / Precision.FP32.file)
-    rewrite = half_graph if precision is Precision.FP16 else quantize_graph
-    if rewrite(model) == 0:
-        message = (
-            f"the graph of {card.name} has no product with a constant matrix that {precision.value} could speed up"
-        )
+def _rewritten(original: Encoder, precision: Precision, staging: Path) -> onnx.ModelProto:
+    path = original.directory / Precision.FP32.file
+    model = onnx.load(path)
+    if precision is Precision.FP16:
+        products = half_graph(model)
+    else:
+        tokens = original.tokenize([sentence.text for sentence in load_references("muse").sentences])
+        batches = (tokens.padded(np.array([row])) for row in range(len(tokens.lengths)))
+        products = quantize_graph(model, measured_magnitudes(path, model, batches, staging))
+    if products == 0:
+        message = f"the graph of {original.name} has no product with a constant matrix, which {precision.value} is for"
         raise EncoderError(message)
     return model
 

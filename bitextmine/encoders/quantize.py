@@ -21,23 +21,32 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from bitextmine.encoders.rewriting import Constants, opset_of, tensors_of_sentences, without_dead
+from bitextmine.encoders.products import (
+    REDUCTIONS_TAKE_AXES_AS_INPUT,
+    Magnitudes,
+    Product,
+    TokenProducts,
+    smoothing_factors,
+)
+from bitextmine.encoders.rewriting import Constants, opset_of, without_dead
 from bitextmine.errors import EncoderError
 
 _LEAST_OPSET = 15  # Shape with a start and an end
-_REDUCTIONS_TAKE_AXES_AS_INPUT = 18
-_SMALLEST_MATRIX = 2**10  # elements; below that there is nothing to gain
 _SMALLEST_TABLE = 2**16  # elements
 _STEPS = 127
 _NOTHING = 1e-30  # what is no larger is zero, so that nothing is divided by zero
 _CONTRIB = "com.microsoft"
 
 
-def quantize_graph(model: onnx.ModelProto) -> int:
+def quantize_graph(model: onnx.ModelProto, magnitudes: Magnitudes | None = None) -> int:
     """Put the products with constant matrices and the large embedding tables of a graph into 8 bits, in place.
 
     Every MatMul and Gemm with a constant float32 matrix is rewritten, unless its rows are sentences; every Gather
     from a large constant float32 table; nothing else. Needs ONNX Runtime (MatMulIntegerToFloat is its operator).
+
+    Args:
+        magnitudes: how large the components of activations get (`products.measured_magnitudes`); those given are
+            smoothed, which halves the error or better where some components are many times larger than the others.
 
     Returns:
         The number of products that were rewritten; at 0 the graph is as it was.
@@ -47,7 +56,7 @@ def quantize_graph(model: onnx.ModelProto) -> int:
     """
     if opset_of(model) < _LEAST_OPSET:
         raise EncoderError(f"graphs of operator set {opset_of(model)} cannot be put into 8 bits; export at 15 or later")
-    rewriter = _Rewriter(model)
+    rewriter = _Rewriter(model, magnitudes or {})
     for node in model.graph.node:
         rewriter.take(node)
     if rewriter.products:
@@ -82,15 +91,15 @@ def quantize_rows(table: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray
 class _Rewriter:
     """Takes the nodes of a graph in order and collects those of the new one."""
 
-    def __init__(self, model: onnx.ModelProto) -> None:
+    def __init__(self, model: onnx.ModelProto, magnitudes: Magnitudes) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: dict[str, onnx.TensorProto] = {}
         self.products = 0
         self._opset = opset_of(model)
         self._constants = Constants(model.graph)
-        self._of_sentences = tensors_of_sentences(model)
+        self._products = TokenProducts(model)
+        self._factors = smoothing_factors(model, magnitudes)
         self._rows: dict[str, str] = {}  # activation -> prefix of the names of its 8-bit form
-        self._weights: dict[str, str] = {}  # weight (and a mark if transposed) -> prefix of its 8-bit form
 
     def take(self, node: onnx.NodeProto) -> None:
         match node.op_type:
@@ -105,16 +114,12 @@ class _Rewriter:
             self.nodes.append(node)
 
     def _product(self, node: onnx.NodeProto) -> bool:
-        plain, transposed = _gemm_attributes(node)
-        activation, weight = node.input[:2]
-        if not plain or activation in self._of_sentences or self._constants.is_constant(activation):
+        product = self._products.of(node)
+        if product is None:
             return False
-        matrix = self._constants.array(weight, dims=2)
-        if matrix is None or matrix.size < _SMALLEST_MATRIX:
-            return False
-        codes = self._codes(weight, matrix, transposed)
-        depth, columns = matrix.shape[::-1] if transposed else matrix.shape
-        rows = self._quantized_rows(activation, depth)
+        codes = self._codes(product)
+        depth, columns = product.matrix.shape
+        rows = self._quantized_rows(product.activation, depth)
         out = node.output[0]
         taken = [f"{rows}_codes", codes, self._scalar("one", np.float32(1)), f"{codes}_scales"]
         taken += [self._zero_point(), f"{codes}_zero"]
@@ -124,9 +129,8 @@ class _Rewriter:
             bias = [*node.input[2:], self._scalar("nothing", np.float32(0))][0]
             self._add("Add", [f"{out}_flat", bias], out)
         else:
-            self._add(
-                "Concat", [f"{rows}_leading", self._vector(f"width_{columns}", [columns])], f"{out}_shape", axis=0
-            )
+            width = self._vector(f"width_{columns}", [columns])
+            self._add("Concat", [f"{rows}_leading", width], f"{out}_shape", axis=0)
             self._add("Reshape", [f"{out}_flat", f"{out}_shape"], out)
         return True
 
@@ -136,7 +140,11 @@ class _Rewriter:
             return self._rows[name]
         prefix = self._rows[name] = f"{name}_8bit"
         ends = self._vector("minus_one", [-1])
-        self._add("Reshape", [name, self._vector(f"rows_of_{depth}", [-1, depth])], f"{prefix}_rows")
+        smooth = name
+        if name in self._factors:
+            smooth = f"{prefix}_smooth"
+            self._add("Mul", [name, self._keep(f"{prefix}_factors", 1 / self._factors[name])], smooth)
+        self._add("Reshape", [smooth, self._vector(f"rows_of_{depth}", [-1, depth])], f"{prefix}_rows")
         self._reduce("ReduceMax", f"{prefix}_rows", f"{prefix}_highest")
         self._reduce("ReduceMin", f"{prefix}_rows", f"{prefix}_lowest")
         self._add("Neg", [f"{prefix}_lowest"], f"{prefix}_depth")
@@ -150,15 +158,19 @@ class _Rewriter:
         self._add("Shape", [name], f"{prefix}_leading", start=0, end=-1)
         return prefix
 
-    def _codes(self, name: str, matrix: NDArray[np.float32], transposed: bool) -> str:
-        key = f"{name}{'_transposed' if transposed else ''}"
-        if key not in self._weights:
-            self._weights[key] = f"{key}_8bit"
-            codes, scales = quantize_columns(matrix.T if transposed else matrix)
-            self._keep(self._weights[key], np.ascontiguousarray(codes))
-            self._keep(f"{self._weights[key]}_scales", scales)
-            self._keep(f"{self._weights[key]}_zero", np.zeros(scales.shape, np.int8))
-        return self._weights[key]
+    def _codes(self, product: Product) -> str:
+        """The matrix in 8 bits, once for all products that take it with the same factors."""
+        factors = self._factors.get(product.activation)
+        name = f"{product.weight}_8bit"
+        if factors is not None:
+            name = f"{name}_for_{product.activation}"
+        if name not in self.initializers:
+            matrix = product.matrix if factors is None else product.matrix * factors[:, None]
+            codes, scales = quantize_columns(matrix)
+            self._keep(name, np.ascontiguousarray(codes))
+            self._keep(f"{name}_scales", scales)
+            self._keep(f"{name}_zero", np.zeros(scales.shape, np.int8))
+        return name
 
     def _lookup(self, node: onnx.NodeProto) -> bool:
         table, ids = node.input
@@ -179,7 +191,7 @@ class _Rewriter:
         return True
 
     def _reduce(self, operator: str, name: str, out: str) -> None:
-        if self._opset < _REDUCTIONS_TAKE_AXES_AS_INPUT:
+        if self._opset < REDUCTIONS_TAKE_AXES_AS_INPUT:
             self._add(operator, [name], out, axes=[1], keepdims=0)
         else:
             self._add(operator, [name, self._vector("axis_1", [1])], out, keepdims=0)
@@ -200,10 +212,3 @@ class _Rewriter:
 
     def _zero_point(self) -> str:
         return self._scalar("zero_point", np.uint8(128))  # rows are unsigned, which is what VNNI multiplies
-
-
-def _gemm_attributes(node: onnx.NodeProto) -> tuple[bool, bool]:
-    """Whether the node is a plain product (plus a bias), and whether its matrix is stored as (columns, depth)."""
-    attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
-    plain = not attributes.get("transA", 0) and attributes.get("alpha", 1.0) == attributes.get("beta", 1.0) == 1.0
-    return plain, bool(attributes.get("transB", 0))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from bitextmine.encoders.half import half_graph
+from bitextmine.encoders.products import measured_magnitudes, smoothing_factors
 from bitextmine.encoders.quantize import quantize_columns, quantize_graph, quantize_rows
 from bitextmine.encoders.saturation import products_saturate
 from bitextmine.errors import EncoderError
@@ -22,6 +23,12 @@ from tests.tiny_transformer import LAYERS, PRODUCTS, tiny_transformer_model
 _PRODUCT = """
 <ir_version: 8, opset_import: ["": {opset}]>
 product (float[batch, length, 64] x) => (float[batch, length, n] y) {{ {body} }}
+"""
+_IDS = """
+<ir_version: 8, opset_import: ["": {opset}]>
+ids (int64[batch, length] input_ids, int64[batch, length] attention_mask) => (float[batch, length, 48] y) {{
+  x = Gather (table, input_ids)  {body}
+}}
 """
 _BODIES = {
     "plain": "y = MatMul (x, w)",
@@ -98,6 +105,55 @@ def test_tokens_are_multiplied_in_8_bits_and_sentences_are_not() -> None:
     assert kinds.count("Gemm") == 0
     large = {tensor.name for tensor in model.graph.initializer if len(tensor.dims) == 2 and tensor.data_type == 1}
     assert large == {"dense_w", "table_row_scales"}
+
+
+@pytest.mark.parametrize("opset", [17, 18])
+def test_magnitudes_are_those_of_the_activations(tmp_path: Path, opset: int) -> None:
+    body = "z = Relu (x)  a = MatMul (z, w)  b = MatMul (x, v)  y = Add (a, b)"
+    model = product_model(body, {"w": random_matrix(64, 48), "v": random_matrix(64, 48, seed=2)}, opset)
+    ids = onnx.parser.parse_model(_IDS.format(opset=opset, body=body))
+    ids.graph.initializer.extend([*model.graph.initializer, numpy_helper.from_array(random_matrix(9, 64), "table")])
+    onnx.save(ids, tmp_path / "model.onnx")
+    batches = [(np.array([[1, 2, 3]]), np.ones((1, 3), np.int64)), (np.array([[4, 5]]), np.ones((1, 2), np.int64))]
+    found = measured_magnitudes(tmp_path / "model.onnx", ids, batches, tmp_path)
+    seen = random_matrix(9, 64)[1:6]
+    np.testing.assert_allclose(found["x"], np.abs(seen).max(axis=0))
+    np.testing.assert_allclose(found["z"], np.maximum(seen, 0).max(axis=0))
+    assert set(found) == {"x", "z"}
+
+
+def test_factors_are_the_root_of_the_magnitudes_over_the_weights() -> None:
+    model = product_model("a = MatMul (x, w)  b = MatMul (x, v)  y = Add (a, b)", {
+        "w": random_matrix(64, 48), "v": random_matrix(64, 48, seed=2),
+    })  # fmt: skip
+    magnitudes = np.linspace(0.001, 10, 64, dtype=np.float32)
+    (found,) = smoothing_factors(model, {"x": magnitudes}).values()
+    weights = np.maximum(*(np.abs(numpy_helper.to_array(tensor)).max(axis=1) for tensor in model.graph.initializer))
+    least = 0.6 * np.median(magnitudes)
+    np.testing.assert_allclose(found, np.sqrt(np.maximum(magnitudes, least) / weights), rtol=1e-6)
+    assert smoothing_factors(model, {}) == {}
+
+
+def test_smoothing_helps_where_few_components_are_large() -> None:
+    w = random_matrix(64, 48)
+    x = random_matrix(6 * 64, 1, seed=1).reshape(2, 3, 64)
+    x[..., 7] *= 100
+    w[7] /= 100
+    errors = []
+    for magnitudes in ({}, {"x": np.abs(x).reshape(-1, 64).max(axis=0)}):
+        model = product_model(_BODIES["plain"], {"w": w})
+        quantize_graph(model, magnitudes)
+        errors.append(np.abs(outcome(model, x=x) - x @ w).max())
+    assert errors[1] < errors[0] / 4
+
+
+def test_a_matrix_that_is_taken_both_ways_is_kept_twice() -> None:
+    body = "r = Constant <value_ints = [-1, 64]> ()  f = Reshape (x, r)  a = Gemm (f, w)  b = Gemm <transB = 1> (f, w)"
+    model = product_model(f"{body}  c = Add (a, b)  s = Shape (x)  y = Reshape (c, s)", {"w": random_matrix(64, 64)})
+    x = random_matrix(6, 64, seed=1).reshape(2, 3, 64)
+    expected = outcome(model, x=x)
+    assert quantize_graph(model) == 2
+    np.testing.assert_allclose(outcome(model, x=x), expected, atol=0.5)
 
 
 def test_what_is_no_matrix_of_weights_is_left_alone() -> None:
