@@ -18,9 +18,8 @@ _BLOCK = 1 << 20
 def download(url: str, target: Path, report: Callable[[str], None]) -> None:
     """Fetch one file.
 
-    What has arrived is kept in `<target>.part`, and asked for again only when the server says that the file is still
-    the same (its ETag, or its date). A transfer that breaks off is taken up at once, as long as each attempt brings
-    something.
+    What has arrived is kept in `<target>.part`, and gone on with only when the server says that the file is still the
+    same (its ETag, or its date). A transfer that breaks off is taken up at once, while each attempt brings something.
 
     Args:
         url: https, or http.
@@ -30,7 +29,7 @@ def download(url: str, target: Path, report: Callable[[str], None]) -> None:
     Raises:
         EncoderError: code encoder-download-failed: no answer within 15 seconds, an answer other than the file, or
             a transfer that broke off and could not be taken up. What has arrived stays.
-        DiskFullError: by the caller's `disk_full_named`: no room.
+        OSError: no room.
     """
     if not url.startswith(("https://", "http://")):
         raise _failed(url, "it is neither https nor http")
