@@ -14,6 +14,7 @@
     laser      LASER2 and LASER3: published files (laser_catalog; download) read (laser_checkpoint), rebuilt in torch
                (laser_torch) and as graphs (laser_graph); laser_tokenizer with laser_text makes their tokens
     encoder    Encoder: sentences to unit vectors (tokenizer, batching, runtime)
+    precision  add_precision: the graph in 8 bits (quantize, for products and saturation) or 16 (half), with its quality
     verify     verify: an installed encoder against its original
 
 Nothing is ever fetched at import or at use: only `pull` goes to the network.
