@@ -1,16 +1,19 @@
-"""Models from the Hugging Face hub, through huggingface_hub: its cache, its settings, its resumable downloads."""
+"""Models from the Hugging Face hub, through huggingface_hub: its cache, its settings, its tokens."""
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from bitextmine.encoders.download import download
 from bitextmine.encoders.presets import HubSource
 from bitextmine.errors import EncoderError, NotFoundError, is_disk_full
-from bitextmine.files import file_sha256
+from bitextmine.files import file_sha256, locked
 
 _SECONDS_TO_ANSWER = 5.0  # an unreachable hub must fail soon
 _AT_A_TIME = 4
@@ -42,13 +45,15 @@ def fetch_model(name: str, source: HubSource, *, offline: bool, report: Callable
             hub recorded (code checksum-mismatch). Each says what to do.
         OSError: no room on the disk.
     """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.constants import HF_HUB_OFFLINE
+    from huggingface_hub import constants, snapshot_download
 
-    local = offline or HF_HUB_OFFLINE
-    with _explained(name, source, offline=local):
-        commit = source.revision if local else _commit(source)
-        report(f"{'looking in the cache for' if local else 'fetching'} {source.repository}, revision {commit}")
+    local = offline or constants.HF_HUB_OFFLINE
+    with _quiet(), _explained(name, source, offline=local):
+        report(f"{'looking in the cache for' if local else 'fetching'} {source.repository}, {source.revision}")
+        if not local:
+            info = _model_info(source)
+            if not (info.private or info.gated):
+                _fetch_weights(source.repository, info, report)
         path = Path(
             snapshot_download(
                 source.repository,
@@ -106,20 +111,47 @@ def manual_steps(name: str, source: HubSource) -> str:
     )
 
 
-def _commit(source: HubSource) -> str:
-    """The commit that the revision is now; also finds out whether there is anything to download."""
+def _model_info(source: HubSource) -> Any:
+    """huggingface_hub's ModelInfo of the revision; also finds out whether there is anything to download."""
     from huggingface_hub import HfApi
 
-    info = HfApi().model_info(source.repository, revision=source.revision, timeout=_SECONDS_TO_ANSWER)
-    names = [sibling.rfilename for sibling in info.siblings or ()]
-    if not any(name.endswith(".safetensors") for name in names):
+    info: Any = HfApi().model_info(
+        source.repository, revision=source.revision, files_metadata=True, timeout=_SECONDS_TO_ANSWER
+    )
+    if not any(sibling.rfilename.endswith(".safetensors") for sibling in info.siblings or ()):
         raise EncoderError(
             f"{source.repository} has no safetensors, only weights that can run any code when they are opened; where "
             "you trust it, load it with sentence-transformers, save it anew (save_pretrained writes safetensors), and "
             "pull that directory with --from",
             code="export-unsupported",
         )
-    return str(info.sha)
+    return info
+
+
+def _fetch_weights(repository: str, info: Any, report: Callable[[str], None]) -> None:
+    """Put the large files into the hub's cache before huggingface_hub looks for them there.
+
+    It begins a file anew when a download broke off; this goes on, also where another process died. The cache has a
+    file under its sha256. Only for what is public: there is no token in these requests.
+    """
+    from huggingface_hub import constants, hf_hub_url
+    from huggingface_hub.file_download import repo_folder_name
+
+    blobs = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repository, repo_type="model") / "blobs"
+    blobs.mkdir(parents=True, exist_ok=True)
+    with locked(blobs, wait=True):
+        for sibling in info.siblings:
+            name = sibling.rfilename
+            if not name.endswith(".safetensors") or sibling.lfs is None or (blobs / sibling.lfs.sha256).is_file():
+                continue
+            arrived = blobs / f"{sibling.lfs.sha256}.arrived"
+            if not arrived.is_file():
+                download(hf_hub_url(repository, name, revision=info.sha), arrived, report)
+            if file_sha256(arrived) != sibling.lfs.sha256:
+                arrived.unlink()
+                message = f"{name} of {repository} arrived with another sha256 than the hub gives for it; pull again"
+                raise EncoderError(message, code="checksum-mismatch")
+            arrived.rename(blobs / sibling.lfs.sha256)
 
 
 @contextmanager
@@ -129,8 +161,11 @@ def _explained(name: str, source: HubSource, *, offline: bool) -> Iterator[None]
 
     try:
         yield
-    except EncoderError:
-        raise
+    except EncoderError as error:
+        if error.code != "encoder-download-failed":
+            raise
+        message = f"{error}; what has arrived is kept: run it again. {manual_steps(name, source)}"
+        raise EncoderError(message, code="hub-unreachable") from error
     except GatedRepoError as error:
         message = (
             f"{source.repository} is given only to those who accept its terms: do so on its page, run `hf auth login`, "
@@ -151,6 +186,24 @@ def _explained(name: str, source: HubSource, *, offline: bool) -> Iterator[None]
         )
         message = f"{source.repository} could not be fetched ({reason}). {manual_steps(name, source)}"
         raise EncoderError(message, code="hub-unreachable") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without a remark for every attempt that is repeated, and with progress bars on a terminal only."""
+    import huggingface_hub
+
+    utils: Any = huggingface_hub.utils
+    before, bars = utils.logging.get_verbosity(), not utils.are_progress_bars_disabled()
+    utils.logging.set_verbosity_error()
+    if not sys.stderr.isatty():
+        utils.disable_progress_bars()
+    try:
+        yield
+    finally:
+        utils.logging.set_verbosity(before)
+        if bars:
+            utils.enable_progress_bars()
 
 
 def _reason(error: Exception) -> str:
