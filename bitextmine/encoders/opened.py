@@ -3,49 +3,55 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bitextmine.encoders.card import CARD
+from bitextmine.encoders.encoder import Encoder
 from bitextmine.encoders.finding import open_encoder
 from bitextmine.encoders.pool import Embedded, EncoderPool
 from bitextmine.errors import BitextmineError, ParameterError
 from bitextmine.resources import Device
 
+_LOOK_AGAIN_SECONDS = 1.0
+
 
 @dataclass(frozen=True, slots=True)
-class PoolLimits:
-    """What an encoder's pool may use; see EncoderPool."""
+class PoolOptions:
+    """How an encoder's pool works; see EncoderPool."""
 
     threads: int
     max_tokens: int
+    after_turn: Callable[[], None] = lambda: None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Opened:
     pool: EncoderPool
     state: tuple[int, int]  # of its card's file
+    seen: float = field(default_factory=time.monotonic)  # when it was last looked at
 
 
 class OpenEncoders:
     """Encoders by name, opened when they are first asked for. Shared by threads.
 
     At most `most` are open; of more, the one that has been idle for longest is closed. One that was installed anew is
-    opened anew.
+    opened anew, within a second.
     """
 
-    def __init__(self, encoders_dir: Path, limits: PoolLimits, *, most: int, device: Device | None = None) -> None:
+    def __init__(self, encoders_dir: Path, options: PoolOptions, *, most: int, device: Device | None = None) -> None:
         """
         Raises:
             ParameterError: `most` is below 1.
         """
         if most < 1:
             raise ParameterError(f"1 encoder or more can be open, not {most}")
-        self._directory, self._limits, self._most, self._device = encoders_dir, limits, most, device
+        self._directory, self._options, self._most, self._device = encoders_dir, options, most, device
         self._lock = threading.Lock()
         self._opened: OrderedDict[str, _Opened] = OrderedDict()  # the last used last
         self._closed = False
@@ -58,7 +64,7 @@ class OpenEncoders:
         """
         with self._lock:
             opened = self._opened.get(name)
-            if opened is None or opened.state != self._state(name):
+            if opened is None or not self._current(name, opened):
                 return None
             self._opened.move_to_end(name)
             return opened.pool.submit(sentences)
@@ -76,7 +82,7 @@ class OpenEncoders:
             return future
         state = self._state(name)  # before the card is read: a change in between makes another opening, not a stale one
         encoder = open_encoder(name, self._directory, device=self._device)
-        new = _Opened(EncoderPool(encoder, threads=self._limits.threads, max_tokens=self._limits.max_tokens), state)
+        new = _Opened(self._pool(encoder), state)
         going: list[EncoderPool] = []
         try:
             with self._lock:
@@ -103,6 +109,20 @@ class OpenEncoders:
             self._opened.clear()
         for pool in pools:
             pool.close()
+
+    def _pool(self, encoder: Encoder) -> EncoderPool:
+        options = self._options
+        return EncoderPool(
+            encoder, threads=options.threads, max_tokens=options.max_tokens, after_turn=options.after_turn
+        )
+
+    def _current(self, name: str, opened: _Opened) -> bool:
+        """Whether the encoder is as it was opened. Looking gives the interpreter's lock away, so it is done rarely."""
+        now = time.monotonic()
+        if now - opened.seen < _LOOK_AGAIN_SECONDS:
+            return True
+        opened.seen = now
+        return opened.state == self._state(name)
 
     def _make_room(self, name: str, new: _Opened) -> list[EncoderPool]:
         """With the lock held: take out what the new one replaces or crowds out; the pools to close."""

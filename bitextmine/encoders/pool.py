@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
@@ -60,12 +60,15 @@ class EncoderPool:
     the load. The threads start, and the model is loaded, with the first request.
     """
 
-    def __init__(self, encoder: Encoder, *, threads: int, max_tokens: int) -> None:
+    def __init__(
+        self, encoder: Encoder, *, threads: int, max_tokens: int, after_turn: Callable[[], None] = lambda: None
+    ) -> None:
         """
         Args:
             threads: batches encoded at a time.
             max_tokens: most tokens that may wait and be worked on, as `estimated_tokens` counts. A request that comes
                 when there is nothing else is taken however large it is.
+            after_turn: called, in any thread, when the futures of a batch are done.
 
         Raises:
             ParameterError: threads or max_tokens is below 1.
@@ -74,6 +77,7 @@ class EncoderPool:
             raise ParameterError(f"a pool needs 1 thread and 1 token or more, not {threads} and {max_tokens}")
         self.encoder = encoder
         self._max_tokens = max_tokens
+        self._after_turn = after_turn
         self._budget = TOKEN_BUDGETS[Provider.CPU]  # of a turn, until the model is loaded
         self._lock = threading.Lock()
         self._work_came = threading.Condition(self._lock)
@@ -132,6 +136,7 @@ class EncoderPool:
             self._work_came.notify_all()
         for request in dropped:
             self._fail(request, _stopping())
+        self._after_turn()
         if self._started:
             for thread in self._threads:
                 thread.join()
@@ -139,10 +144,11 @@ class EncoderPool:
     def _work(self) -> None:
         while pieces := self._next_turn():
             try:
-                self._encode(self._tokenized(pieces))
+                self._encode(pieces)
             except Exception as error:  # noqa: BLE001 - a defect; nobody must wait for a thread that has died of it
                 for piece in pieces:
                     self._fail(piece.request, error)
+            self._after_turn()
 
     def _next_turn(self) -> list[_Piece]:
         """The next batch, as soon as there is any; empty when the pool is closed and nothing waits."""
@@ -178,34 +184,35 @@ class EncoderPool:
             self._waiting.popleft()
         return pieces
 
-    def _tokenized(self, pieces: list[_Piece]) -> list[tuple[_Piece, Tokens]]:
-        """The tokens of each piece. What is wrong with one is told to the one who sent it."""
-        found = []
-        for piece in pieces:
-            try:
-                found.append((piece, self.encoder.tokenize(piece.sentences)))
-            except Exception as error:  # noqa: BLE001 - the one who asked gets it
-                self._fail(piece.request, error)
-        return found
-
-    def _encode(self, batch: list[tuple[_Piece, Tokens]]) -> None:
-        """Encode the pieces together; where that fails, each alone, so that only what is wrong fails."""
-        if not batch:
-            return
+    def _encode(self, pieces: list[_Piece]) -> None:
+        """Encode the pieces together; where that fails, each alone, so that only the one that is wrong fails."""
         try:
-            vectors = self.encoder.encode_here(_joined([tokens for _, tokens in batch]))
+            parts = self._tokenized(pieces)
+            vectors = self.encoder.encode_here(_joined(parts))
             self._budget = self.encoder.token_budget
         except Exception as error:  # noqa: BLE001 - the one who asked gets it
-            if len(batch) == 1:
-                self._fail(batch[0][0].request, error)
+            if len(pieces) == 1:
+                self._fail(pieces[0].request, error)
             else:
-                for one in batch:
-                    self._encode([one])
+                for piece in pieces:
+                    self._encode([piece])
             return
         stop = 0
-        for piece, tokens in batch:
+        for piece, tokens in zip(pieces, parts, strict=True):
             start, stop = stop, stop + len(tokens.lengths)
             self._deliver(piece, tokens, vectors[start:stop])
+
+    def _tokenized(self, pieces: list[_Piece]) -> list[Tokens]:
+        """The tokens of each piece: one call for all, which is several times faster, unless some must be cut."""
+        tokens = self.encoder.tokenize([text for piece in pieces for text in piece.sentences])
+        if len(pieces) == 1:
+            return [tokens]
+        if tokens.truncated:  # whose are they?
+            return [self.encoder.tokenize(piece.sentences) for piece in pieces]
+        ends = np.cumsum([piece.stop - piece.start for piece in pieces])[:-1]
+        lengths = np.split(tokens.lengths, ends)
+        ids = np.split(tokens.ids, np.cumsum([part.sum() for part in lengths])[:-1])
+        return [Tokens(*part, truncated=0) for part in zip(ids, lengths, strict=True)]
 
     def _deliver(self, piece: _Piece, tokens: Tokens, vectors: NDArray[np.float32]) -> None:
         request = piece.request

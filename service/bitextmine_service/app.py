@@ -13,11 +13,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bitextmine import __version__
-from bitextmine.encoders.opened import OpenEncoders, PoolLimits
+from bitextmine.encoders.opened import OpenEncoders, PoolOptions
 from bitextmine.jobs.queue import connect, make_broker
 from bitextmine.jobs.store import JobStore
 from bitextmine_service import problems
 from bitextmine_service.context import Context
+from bitextmine_service.results import Results
 from bitextmine_service.routes import bitexts, corpora, embeddings, jobs, operations, plan
 from bitextmine_service.settings import ServiceSettings
 
@@ -30,8 +31,9 @@ with a stable `code`. Lists come in pages: pass `next_cursor` back as `cursor`."
 
 def create_app(settings: ServiceSettings) -> FastAPI:
     """The service with these settings. Connects to Redis when the first request needs it."""
-    limits = PoolLimits(settings.embed_threads, settings.embed_queue_tokens)
-    encoders = OpenEncoders(settings.encoders_dir, limits, most=settings.embed_encoders, device=settings.device)
+    results = Results()
+    options = PoolOptions(settings.embed_threads, settings.embed_queue_tokens, after_turn=results.deliver)
+    encoders = OpenEncoders(settings.encoders_dir, options, most=settings.embed_encoders, device=settings.device)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -47,8 +49,8 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         redirect_slashes=False,  # what is not there is a problem document
     )
     client = connect(settings.redis_url)
-    app.state.context = Context(settings, JobStore(client), make_broker(client), encoders)
-    for module in (corpora, jobs, bitexts, plan, embeddings, operations):
+    app.state.context = Context(settings, JobStore(client), make_broker(client), encoders, results)
+    for module in (embeddings, corpora, jobs, bitexts, plan, operations):
         app.include_router(module.router)
     problems.install(app)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, unlimited="/v1/corpora")

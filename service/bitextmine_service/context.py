@@ -22,6 +22,7 @@ from bitextmine.jobs.record import JobKind, JobRecord
 from bitextmine.jobs.specs import IngestSpec, MineSpec
 from bitextmine.jobs.store import JobStore
 from bitextmine_service.models import JobOut
+from bitextmine_service.results import Results
 from bitextmine_service.settings import ServiceSettings
 
 Item = TypeVar("Item")
@@ -34,6 +35,7 @@ class Context:
     jobs: JobStore
     broker: RedisBroker
     encoders: OpenEncoders
+    results: Results
 
     @property
     def catalog(self) -> Catalog:

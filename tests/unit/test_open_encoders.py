@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from bitextmine.encoders import Encoder
+from bitextmine.encoders import opened as opened_module
 from bitextmine.encoders.card import CARD, load_card, write_card
-from bitextmine.encoders.opened import OpenEncoders, PoolLimits
+from bitextmine.encoders.opened import OpenEncoders, PoolOptions
 from bitextmine.errors import BitextmineError, EncoderError, NotFoundError, ParameterError
 from tests.tiny_encoder import build_tiny_encoder
 
 SECONDS = 20
-LIMITS = PoolLimits(threads=1, max_tokens=10_000)
+LIMITS = PoolOptions(threads=1, max_tokens=10_000)
 
 
 @pytest.fixture
@@ -29,7 +30,8 @@ def directory(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def encoders(directory: Path) -> Iterator[OpenEncoders]:
+def encoders(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenEncoders]:
+    monkeypatch.setattr(opened_module, "_LOOK_AGAIN_SECONDS", 0)
     encoders = OpenEncoders(directory, LIMITS, most=2)
     yield encoders
     encoders.close()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from concurrent.futures import Future
 from http import HTTPStatus
 
+import numpy as np
 import pydantic_core
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -18,6 +18,7 @@ from bitextmine_service.models import EmbeddingsIn, EmbeddingsOut, EncodingForma
 from bitextmine_service.problems import documented
 
 router = APIRouter(prefix="/v1", tags=["encoders"])
+_PATIENCE = 0.05  # seconds
 _FEW = 16  # vectors that are written faster than a thread is woken; more must not hold up other requests
 
 
@@ -38,11 +39,12 @@ async def create_embeddings(request: Request, wanted: EmbeddingsIn) -> Response:
     counted in `truncated`. While too much waits the answer is 429. The first request loads the encoder.
     """
     texts = [wanted.input] if isinstance(wanted.input, str) else wanted.input
-    encoders = context_of(request).encoders
+    context = context_of(request)
+    encoders = context.encoders
     future = encoders.submit(wanted.model, texts)
     if future is None:  # it is not open yet, which takes looking at files
         future = await run_in_threadpool(encoders.open_and_submit, wanted.model, texts)
-    embedded = await _unless_the_client_leaves(request, future)
+    embedded = await _unless_the_client_leaves(request, context.results.future(future))
     if len(texts) <= _FEW:
         content = _content(wanted, embedded)
     else:
@@ -50,35 +52,53 @@ async def create_embeddings(request: Request, wanted: EmbeddingsIn) -> Response:
     return Response(content, media_type="application/json")
 
 
-async def _unless_the_client_leaves(request: Request, future: Future[Embedded]) -> Embedded:
+async def _unless_the_client_leaves(request: Request, result: asyncio.Future[Embedded]) -> Embedded:
     """The result. Where the client leaves first, what has not been encoded yet never is.
 
     Raises:
         ClientDisconnect: nobody waits for the answer.
         BitextmineError: what became of the request.
     """
-    result = asyncio.wrap_future(future)
-    leaving = asyncio.ensure_future(_disconnected(request))
+    watch = _Watch(request, result)
     try:
-        await asyncio.wait((result, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if result.done():
-            return result.result()
-        raise ClientDisconnect
+        return await result
+    except asyncio.CancelledError:
+        if watch.left:
+            raise ClientDisconnect from None
+        raise
     finally:
-        leaving.cancel()
-        result.cancel()  # and with it the pool's; of no effect once it is done
+        watch.end()
 
 
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+class _Watch:
+    """Cancels the result when the client leaves; looks only where it takes long enough for that to matter."""
+
+    def __init__(self, request: Request, result: asyncio.Future[Embedded]) -> None:
+        self.left = False
+        self._request, self._result = request, result
+        self._task: asyncio.Task[None] | None = None
+        self._start = asyncio.get_running_loop().call_later(_PATIENCE, self._begin)
+
+    def end(self) -> None:
+        self._start.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _begin(self) -> None:
+        self._task = asyncio.ensure_future(self._wait())
+
+    async def _wait(self) -> None:
+        while (await self._request.receive())["type"] != "http.disconnect":
+            pass
+        self.left = True
+        self._result.cancel()  # and with it the pool's
 
 
 def _content(wanted: EmbeddingsIn, embedded: Embedded) -> bytes:
     """An EmbeddingsOut as JSON, without a check of every number."""
     vectors: list[list[float]] | list[str]
     if wanted.encoding_format is EncodingFormat.BASE64:
-        vectors = [base64.b64encode(vector.astype("<f4").tobytes()).decode() for vector in embedded.vectors]
+        vectors = [base64.b64encode(row.tobytes()).decode() for row in np.asarray(embedded.vectors, "<f4")]
     else:
         vectors = embedded.vectors.tolist()
     return pydantic_core.to_json(
