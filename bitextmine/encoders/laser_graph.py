@@ -150,7 +150,8 @@ def laser_graph(checkpoint: LaserCheckpoint, max_tokens: int) -> bytes:
         text, arrays = _transformer_text(shape, checkpoint.state), _transformer_arrays(checkpoint, shape, max_tokens)
     try:
         model = onnx.parser.parse_model(_HEAD.format(dims=shape.dims) + text + _TAIL)
-        model.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in arrays.items())
+        for name in list(arrays):  # one by one: a student's weigh hundreds of megabytes
+            model.graph.initializer.append(numpy_helper.from_array(arrays.pop(name), name))
         onnx.checker.check_model(model, full_check=True)
         graph: bytes = model.SerializeToString(deterministic=True)
     except ValueError as error:

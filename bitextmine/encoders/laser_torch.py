@@ -83,10 +83,10 @@ def _bilstm(checkpoint: LaserCheckpoint) -> Callable[[torch.Tensor, torch.Tensor
 
     shape = checkpoint.shape
     assert isinstance(shape, BilstmShape)  # noqa: S101 - for the type checker; torch_encoder decided
-    embeddings = torch.nn.Embedding(shape.num_embeddings, shape.embed_dim)
-    lstm = torch.nn.LSTM(
-        shape.embed_dim, shape.hidden_size, shape.num_layers, bidirectional=shape.bidirectional, batch_first=True
-    )
+    options = {"bidirectional": shape.bidirectional, "batch_first": True}
+    with torch.device("meta"):  # no numbers yet: the checkpoint's tensors become the modules' own
+        embeddings = torch.nn.Embedding(shape.num_embeddings, shape.embed_dim)
+        lstm = torch.nn.LSTM(shape.embed_dim, shape.hidden_size, shape.num_layers, **options)
     _load(torch.nn.ModuleDict({"embed_tokens": embeddings, "lstm": lstm}), checkpoint.state)
 
     def forward(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -104,11 +104,12 @@ def _transformer(checkpoint: LaserCheckpoint) -> Callable[[torch.Tensor, torch.T
     shape, state = checkpoint.shape, checkpoint.state
     assert isinstance(shape, TransformerShape)  # noqa: S101 - for the type checker; torch_encoder decided
     dims = shape.dims
-    parts: dict[str, torch.nn.Module] = {"embed_tokens": torch.nn.Embedding(len(checkpoint.symbols), dims)}
-    for name in ("layernorm_embedding", "layer_norm"):
-        if f"{name}.weight" in state or (name == "layer_norm" and shape.encoder_normalize_before):
-            parts[name] = torch.nn.LayerNorm(dims)
-    layers = torch.nn.ModuleList(_layer(shape) for _ in range(shape.encoder_layers))
+    with torch.device("meta"):  # as above
+        parts: dict[str, torch.nn.Module] = {"embed_tokens": torch.nn.Embedding(len(checkpoint.symbols), dims)}
+        for name in ("layernorm_embedding", "layer_norm"):
+            if f"{name}.weight" in state or (name == "layer_norm" and shape.encoder_normalize_before):
+                parts[name] = torch.nn.LayerNorm(dims)
+        layers = torch.nn.ModuleList(_layer(shape) for _ in range(shape.encoder_layers))
     learned = "embed_positions.weight" if shape.encoder_learned_pos else None  # `position_table` reads them
     weights = {name: tensor for name, tensor in state.items() if name != learned}
     _load(torch.nn.ModuleDict({**parts, "layers": layers}), _in_torchs_names(weights))
@@ -170,7 +171,7 @@ def _load(module: torch.nn.Module, state: dict[str, torch.Tensor]) -> None:
         EncoderError: `export-unsupported`: a tensor is missing, has another shape, or has no place.
     """
     try:
-        module.load_state_dict(state)
+        module.load_state_dict(state, assign=True)
     except RuntimeError as error:
         lines = [line.strip() for line in str(error).splitlines()]
         message = f"the checkpoint's tensors are not those of its configuration: {' '.join(lines[1:2] or lines)[:300]}"
