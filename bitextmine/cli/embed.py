@@ -13,7 +13,7 @@ import typer
 from bitextmine.cli import console
 from bitextmine.cli.stages import progress_shown, say
 from bitextmine.corpus import CorpusFile, CorpusFormat, check_readable, format_of
-from bitextmine.encoders import Encoder, open_encoder
+from bitextmine.encoders import Encoder, find_encoder
 from bitextmine.languages import parse_language
 from bitextmine.resources import Device, Provider
 
@@ -65,7 +65,7 @@ def embed(
     check_output(output, replace=force)
     device = Device(provider, allow_cpu_fallback)
     place = console.workspace(None, encoders_dir)
-    model = open_encoder(encoder, place.encoders, threads=threads, precision=precision.precision, device=device)
+    model = find_encoder(encoder, place.encoders, threads=threads, precision=precision.precision, device=device)
     _check_language(corpus.lang, model, allow_uncovered)
     with progress_shown(verbose) as progress:
         found = embed_lines(corpus, model, output, dtype=dtype.type, replace=force, progress=progress)

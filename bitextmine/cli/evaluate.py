@@ -16,7 +16,7 @@ from bitextmine.cli.evaluate_encoder import tatoeba, xsim
 from bitextmine.cli.plan import MethodOption, TargetRecall, planned, say_recall
 from bitextmine.cli.stages import progress_shown
 from bitextmine.corpus import CorpusFormat, format_of
-from bitextmine.encoders import open_encoder
+from bitextmine.encoders import find_encoder
 from bitextmine.evaluation import MiningEvaluation, Scores, evaluate_bitext, read_gold
 from bitextmine.margin import Margin, Retrieval
 from bitextmine.search.method import DEFAULT_RECALL, Method
@@ -70,7 +70,7 @@ def mining(
     pairs = read_gold(gold)
     files = [console.corpus_file(path, lang, _format(path)) for path, lang in ((src, src_lang), (tgt, tgt_lang))]
     place = console.writable_workspace(data_dir, encoders_dir)
-    model = open_encoder(encoder, place.encoders, threads=threads, precision=precision.precision)
+    model = find_encoder(encoder, place.encoders, threads=threads, precision=precision.precision)
     parameters = MiningParameters(
         k=k,
         margin=margin,

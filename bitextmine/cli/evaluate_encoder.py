@@ -14,7 +14,7 @@ import typer
 from bitextmine import __version__
 from bitextmine.cli import console
 from bitextmine.cli.stages import progress_shown, say
-from bitextmine.encoders import Encoder, open_encoder
+from bitextmine.encoders import Encoder, find_encoder
 from bitextmine.languages import parse_language
 from bitextmine.margin import Margin
 
@@ -85,7 +85,7 @@ def tatoeba(
     started = time.monotonic()
     margins = list(dict.fromkeys(margin or [Margin.RATIO, Margin.ABSOLUTE]))
     processings = [PostProcessing.parse(steps) for steps in dict.fromkeys(postprocess or [])]
-    model = open_encoder(encoder, console.workspace(None, encoders_dir).encoders, threads=threads)
+    model = find_encoder(encoder, console.workspace(None, encoders_dir).encoders, threads=threads)
     tests = [read_test(data, code) for code in chosen_languages(langs, data, model)]
     with progress_shown(verbose) as progress:
         results = evaluate_languages(tests, model, k=k, margins=margins, postprocessings=processings, progress=progress)
@@ -131,7 +131,7 @@ def xsim(
     started = time.monotonic()
     limits = console.resources(threads, memory)
     langs = parse_language(src_lang), parse_language(tgt_lang)
-    model = open_encoder(encoder, console.workspace(None, encoders_dir).encoders, threads=threads)
+    model = find_encoder(encoder, console.workspace(None, encoders_dir).encoders, threads=threads)
     texts = read_aligned(src, tgt)
     for lang in dict.fromkeys(langs):
         if lang not in model.languages:

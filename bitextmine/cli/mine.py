@@ -14,7 +14,7 @@ from bitextmine.cli import console
 from bitextmine.cli.plan import MethodOption, TargetRecall, planned, say_recall
 from bitextmine.cli.stages import progress_shown, say
 from bitextmine.corpus import CorpusFormat
-from bitextmine.encoders import Encoder, open_encoder
+from bitextmine.encoders import Encoder, find_encoder
 from bitextmine.errors import ParameterError, disk_full_named
 from bitextmine.margin import Margin, Retrieval
 from bitextmine.resources import Device, Provider
@@ -107,7 +107,7 @@ def mine(
         target_recall=target_recall,
         postprocess=postprocess,
     )
-    model = _given_vectors(src_vectors, tgt_vectors) or open_encoder(
+    model = _given_vectors(src_vectors, tgt_vectors) or find_encoder(
         encoder,
         place.encoders,
         threads=threads,

@@ -10,7 +10,7 @@ import typer
 
 from bitextmine.cli import console
 from bitextmine.cli.stages import say
-from bitextmine.encoders import Encoder, open_encoder
+from bitextmine.encoders import Encoder, find_encoder
 from bitextmine.encoders.card import Precision
 from bitextmine.errors import ParameterError
 
@@ -36,7 +36,7 @@ def quantize(
 
     if precision is Precision.FP32:
         raise ParameterError("fp32 is what other precisions are made from; choose int8 or fp16")
-    encoder = open_encoder(name, console.workspace(None, encoders_dir).encoders, precision=Precision.FP32)
+    encoder = find_encoder(name, console.workspace(None, encoders_dir).encoders, precision=Precision.FP32)
     judge = None if tatoeba is None else _Tatoeba(tatoeba, encoder)
     quality = add_precision(encoder.directory, precision, report=say, judge=judge)
     typer.echo(
