@@ -87,7 +87,7 @@ def pull(
     Models on the hub and in directories are exported here, which needs bitextmine's extra "export", and compared with
     the original at once.
 
-    Examples: pull muse; pull labse; pull BAAI/bge-m3 --as bge; pull labse --from ./LaBSE; pull ./my-model --as mine
+    Examples: pull muse; pull labse; pull OWNER/MODEL --as mine; pull labse --from ./LaBSE; pull ./my-model --as mine
     """
     options = PullOptions(local, revision, offline, name, prefix, pooling)
     encoder = pull_encoder(reference, console.workspace(None, encoders_dir).encoders, options=options, report=say)

@@ -15,7 +15,7 @@ from bitextmine.encoders.presets import HubSource
 from bitextmine.errors import EncoderError, NotFoundError, is_disk_full
 from bitextmine.files import file_sha256, locked
 
-_SECONDS_TO_ANSWER = 5.0  # an unreachable hub must fail soon
+_SECONDS_TO_ANSWER = 10.0  # an unreachable hub must fail soon
 _AT_A_TIME = 4
 # Configuration, tokenizer and weights: not the same model in other frameworks' formats.
 _WANTED = ["*.json", "*.txt", "*.model", "*.safetensors", "README.md"]
