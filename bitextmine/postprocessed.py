@@ -97,8 +97,7 @@ def _process_shard(
         processed[start : start + _BLOCK_ROWS] = fitted.apply(rows[start : start + _BLOCK_ROWS])
     with store.publish(key) as staging:
         write_npy(staging.path / VECTORS, processed)
-        kept = {name: source.summary[name] for name in ("rows", "dims", "truncated", "encoder")}
-        staging.summary |= kept | {"seconds": round(time.monotonic() - started, 3)}
+        staging.summary |= {**source.summary, "seconds": round(time.monotonic() - started, 3)}
 
 
 def _found(store: ArtifactStore, key: ArtifactKey) -> Artifact:

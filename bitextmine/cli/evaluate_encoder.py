@@ -17,6 +17,7 @@ from bitextmine.cli.stages import progress_shown, say
 from bitextmine.encoders import Encoder, find_encoder
 from bitextmine.languages import parse_language
 from bitextmine.margin import Margin
+from bitextmine.resources import Device, Provider
 
 if TYPE_CHECKING:
     from bitextmine.evaluation.retrieval import Accuracy
@@ -67,6 +68,9 @@ def tatoeba(
             "may gain less. May be given more than once.",
         ),
     ] = None,
+    precision: console.PrecisionOption = console.PrecisionChoice.AUTO,
+    provider: console.ProviderOption = Provider.AUTO,
+    allow_cpu_fallback: console.AllowCpuFallback = False,
     as_json: AsJson = False,
     verbose: console.Verbose = False,
     threads: console.Threads = None,
@@ -85,7 +89,13 @@ def tatoeba(
     started = time.monotonic()
     margins = list(dict.fromkeys(margin or [Margin.RATIO, Margin.ABSOLUTE]))
     processings = [PostProcessing.parse(steps) for steps in dict.fromkeys(postprocess or [])]
-    model = find_encoder(encoder, console.workspace(None, encoders_dir).encoders, threads=threads)
+    model = find_encoder(
+        encoder,
+        console.workspace(None, encoders_dir).encoders,
+        threads=threads,
+        precision=precision.precision,
+        device=Device(provider, allow_cpu_fallback),
+    )
     tests = [read_test(data, code) for code in chosen_languages(langs, data, model)]
     with progress_shown(verbose) as progress:
         results = evaluate_languages(tests, model, k=k, margins=margins, postprocessings=processings, progress=progress)
@@ -111,6 +121,9 @@ def xsim(
         Margin, typer.Option(parser=_margin, metavar="[ratio|distance|cosine]", help="Score of a candidate.")
     ] = Margin.RATIO,
     k: console.K = 4,
+    precision: console.PrecisionOption = console.PrecisionChoice.AUTO,
+    provider: console.ProviderOption = Provider.AUTO,
+    allow_cpu_fallback: console.AllowCpuFallback = False,
     as_json: AsJson = False,
     verbose: console.Verbose = False,
     threads: console.Threads = None,
@@ -131,7 +144,13 @@ def xsim(
     started = time.monotonic()
     limits = console.resources(threads, memory)
     langs = parse_language(src_lang), parse_language(tgt_lang)
-    model = find_encoder(encoder, console.workspace(None, encoders_dir).encoders, threads=threads)
+    model = find_encoder(
+        encoder,
+        console.workspace(None, encoders_dir).encoders,
+        threads=threads,
+        precision=precision.precision,
+        device=Device(provider, allow_cpu_fallback),
+    )
     texts = read_aligned(src, tgt)
     for lang in dict.fromkeys(langs):
         if lang not in model.languages:
@@ -159,6 +178,8 @@ def _signed(model: Encoder, settings: Mapping[str, Any], started: float) -> dict
     return {
         "encoder": model.name,
         "encoder_signature": model.signature,
+        "precision": model.precision.value,
+        "provider": model.provider,
         "seconds": round(time.monotonic() - started, 3),
         "signature": "|".join(f"{name}:{value}" for name, value in known.items()),
     }

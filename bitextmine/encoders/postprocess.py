@@ -178,7 +178,7 @@ class PostProcessing:
             raise ParameterError(message, code="too-few-vectors")
 
     def fit(self, vectors: NDArray[np.floating], *, of: str = "the sample") -> FittedPostProcessing:
-        """Fit the steps on vectors of one language.
+        """Fit the steps on vectors of one language. Rows of zeros say nothing of it and are passed over.
 
         Args:
             vectors: (n, dims), finite.
@@ -190,8 +190,9 @@ class PostProcessing:
         """
         if vectors.ndim != 2 or not np.isfinite(vectors).all():
             raise MismatchError(f"a post-processing is fitted on finite vectors (rows, dims), not {vectors.shape}")
-        self.check_rows(*vectors.shape, of=of)
         rows = np.asarray(vectors, np.float32)
+        rows = rows[rows.any(axis=1)]
+        self.check_rows(*rows.shape, of=of)
         fitted = []
         for step in self.steps:
             fitted.append(_FIT[step](rows))

@@ -123,6 +123,12 @@ def test_vectors_with_nothing_in_them_stay_finite() -> None:
     found = PostProcessing.parse("centre,zca").fit(with_zero).apply(with_zero)
     assert not found[-1].any(), "a zero vector has no direction before and none after"
     assert np.isfinite(found).all()
+    assert (
+        PostProcessing.parse("centre,zca").fit(sample()).digest
+        == PostProcessing.parse("centre,zca").fit(with_zero).digest
+    )
+    with pytest.raises(ParameterError, match="the sample has 1 vectors"):
+        PostProcessing.parse("centre").fit(with_zero[-2:])
 
 
 def test_a_direction_without_variance_is_not_stretched_without_bound() -> None:

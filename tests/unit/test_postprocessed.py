@@ -15,6 +15,7 @@ from bitextmine.embeddings import KIND, Embeddings, embed
 from bitextmine.encoders import Encoder
 from bitextmine.encoders.postprocess import FittedPostProcessing, PostProcessing
 from bitextmine.errors import ArtifactError, ParameterError
+from bitextmine.given import GivenVectors
 from bitextmine.mining import MiningParameters, mine
 from bitextmine.postprocessed import FIT, FIT_KIND, SHARD_KIND, postprocess, sample_of
 from bitextmine.vectors import StoredVectors, unit_rows
@@ -125,6 +126,25 @@ def test_mining_searches_in_processed_vectors(encoder: Encoder, store: ArtifactS
         assert pair.cosine == pytest.approx(centred[0][pair.src_row] @ centred[1][pair.tgt_row], abs=3e-3)
     assert {"postprocess-src", "postprocess-tgt"} <= set(bitext.summary["seconds"])
     assert mine(src, tgt, encoder, store, MiningParameters()).artifact.digest == plain.artifact.digest
+
+
+def test_vectors_from_files_are_processed_and_those_of_zeros_not_fitted_on(
+    encoder: Encoder, store: ArtifactStore, tmp_path: Path
+) -> None:
+    sentences = {"src": SENTENCES, "tgt": [f"{text} !" for text in SENTENCES]}
+    vectors = {side: encoder.encode(texts) for side, texts in sentences.items()}
+    vectors["tgt"][7] = 0
+    for side, rows in vectors.items():
+        np.save(tmp_path / f"{side}.npy", rows)
+    given = GivenVectors(tmp_path / "src.npy", tmp_path / "tgt.npy")
+    corpora = corpus_of(sentences["src"], store), corpus_of(sentences["tgt"], store, "deu_Latn")
+    bitext = mine(*corpora, given, store, MiningParameters(postprocess=CENTRE))
+    assert bitext.parameters["postprocess"] == "centre"
+    assert (bitext.summary["src_zeros"], bitext.summary["tgt_zeros"]) == (0, 1)
+    mean = np.delete(vectors["tgt"], 7, axis=0).mean(axis=0)
+    offsets = [FittedPostProcessing.load(fit.path / FIT).steps[0].offset for fit in store.list(FIT_KIND)]
+    assert [bool(np.abs(offset - mean).max() < 1e-3) for offset in offsets].count(True) == 1
+    assert len(offsets) == 2
 
 
 def test_a_corpus_that_is_too_small_is_refused_before_it_is_embedded(encoder: Encoder, store: ArtifactStore) -> None:
