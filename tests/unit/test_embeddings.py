@@ -220,6 +220,21 @@ def test_stored_vectors_that_do_not_fit_their_text_are_refused(
         embed(corpus, encoder, store)
 
 
+def test_stored_vectors_of_other_dimensions_are_refused(encoder: CountingEncoder, store: ArtifactStore) -> None:
+    corpus = corpus_of(TEXTS, store)
+    key = ArtifactKey(KIND, {"encoder": encoder.signature}, {"sentences": corpus.shards[0].digest})
+    with store.publish(key) as staging:
+        write_npy(staging.path / VECTORS, np.zeros((4, 8), np.float16))
+        staging.summary |= {"rows": 4, "dims": 8, "truncated": 0}
+    with pytest.raises(MismatchError, match=f"have 8 dimensions, not {encoder.dims}; delete "):
+        embed(corpus, encoder, store)
+
+
+def test_vectors_say_what_they_were_made_on(encoder: CountingEncoder, store: ArtifactStore) -> None:
+    origin = embed(corpus_of(TEXTS, store), encoder, store).origin("src")
+    assert origin == {"src_truncated": 0, "src_zeros": 0, "src_vectors": {"provider": "CPUExecutionProvider"}}
+
+
 def test_missing_vectors_are_an_error_and_never_made_up(encoder: CountingEncoder, store: ArtifactStore) -> None:
     corpus = corpus_of(TEXTS, store)
     embed(corpus, encoder, store)
