@@ -20,7 +20,8 @@ class FakeHub:
     url: str = ""
     models: dict[str, dict[str, Path]] = field(default_factory=dict)  # repository -> commit -> directory
     revisions: dict[str, str] = field(default_factory=dict)  # branch or tag -> commit
-    gated: set[str] = field(default_factory=set)
+    gated: set[str] = field(default_factory=set)  # not given to whoever asks here
+    private: set[str] = field(default_factory=set)  # given, as to someone with a token
     break_off: dict[str, list[int]] = field(default_factory=dict)  # file -> bytes after which the next answers end
     damage: set[str] = field(default_factory=set)  # files that are sent with a wrong byte
     requests: list[tuple[str, str, str]] = field(default_factory=list)  # method, path, Range
@@ -64,7 +65,8 @@ class _Handler(BaseHTTPRequestHandler):
         files = self.hub.files(repository, commit)
         if what == "revision":
             siblings = [self._sibling(name, path) for name, path in files.items()]
-            return self._json({"id": repository, "sha": commit, "siblings": siblings})
+            private = repository in self.hub.private
+            return self._json({"id": repository, "sha": commit, "siblings": siblings, "private": private})
         return self._json([self._entry(name, path) for name, path in files.items()])
 
     def _sibling(self, name: str, path: Path) -> dict[str, object]:

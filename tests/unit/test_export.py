@@ -216,6 +216,37 @@ def test_a_plain_model_is_pooled_as_asked(pooling: Pooling, tmp_path: Path) -> N
     np.testing.assert_allclose(encoder.encode([SENTENCES[1]])[0], vector / np.linalg.norm(vector), atol=1e-5)
 
 
+def test_weights_in_several_files_of_half_precision_become_one_graph_of_fp32(tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModel
+
+    whole, source, target = plain(tmp_path / "whole", "Bert", wordpiece), tmp_path / "source", tmp_path / "encoder"
+    shutil.copytree(whole, source, ignore=shutil.ignore_patterns("*.safetensors"))
+    AutoModel.from_pretrained(whole).to(torch.bfloat16).save_pretrained(source, max_shard_size="50KB")
+    assert len(list(source.glob("*.safetensors"))) > 1
+    target.mkdir()
+    exported = export_model(source, target, ExportRequest("exported", pooling=Pooling.MEAN))
+    assert exported.parity.max_difference <= 1e-4
+    kinds = {onnx.TensorProto.DataType.Name(tensor.data_type) for tensor in onnx.load(target / MODEL).graph.initializer}
+    assert kinds <= {"FLOAT", "INT64"}
+    next(iter(sorted(source.glob("*.safetensors")))).unlink()
+    with pytest.raises(EncoderError, match="is missing") as caught:
+        export_model(source, target, ExportRequest("exported", pooling=Pooling.MEAN))
+    assert caught.value.code == "model-incomplete"
+
+
+def test_a_model_that_lowers_its_text_has_a_tokenizer_that_does(tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling as PoolingModule
+    from sentence_transformers.sentence_transformer.modules import Transformer
+
+    first = plain(tmp_path / "plain", "Bert", wordpiece, max_position_embeddings=64)
+    modules = [Transformer(str(first), do_lower_case=True), PoolingModule(WIDTH)]
+    SentenceTransformer(modules=modules, device="cpu").save_pretrained(str(tmp_path / "model"), create_model_card=False)
+    encoder = encoder_of(tmp_path, export_model(tmp_path / "model", tmp_path, ExportRequest("exported")))
+    np.testing.assert_array_equal(encoder.encode(["The HARBOUR"]), encoder.encode(["the harbour"]))
+
+
 def test_a_prefix_can_be_given_in_place_of_the_models_own(labse: Path, tmp_path: Path) -> None:
     targets = [tmp_path / name for name in ("without", "with")]
     for target in targets:

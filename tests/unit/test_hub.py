@@ -128,6 +128,14 @@ def test_what_arrives_damaged_is_refused_and_fetched_anew(hub: FakeHub, tmp_path
     assert pull(REPOSITORY, tmp_path / "encoders", report=silent).dims == WIDTH
 
 
+def test_what_needs_a_token_is_left_to_huggingface_hub(hub: FakeHub, tmp_path: Path) -> None:
+    hub.private.add(REPOSITORY)
+    reports: list[str] = []
+    path = fetch_model("tiny", HubSource(REPOSITORY), offline=False, report=reports.append).path
+    assert (path / "model.safetensors").is_file()
+    assert not any("/resolve/" in line for line in reports), "the request without a token is not made"
+
+
 def test_offline_uses_the_cache_and_nothing_else(hub: FakeHub, tmp_path: Path) -> None:
     source, options = HubSource(REPOSITORY), PullOptions(offline=True)
     with pytest.raises(EncoderError, match="--offline forbids fetching") as caught:
