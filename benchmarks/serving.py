@@ -6,6 +6,9 @@ answer. Sentences are those of demo/eng.jsonl, vectors come as base64. `--rounds
 all; the model is loaded and warm. Throughput is the median of the rounds, latencies are of all requests of all rounds.
 `difference`: the most that a component differs between the vectors that came to one client and to 64.
 
+`server_cpu_ms` and `client_cpu_ms`: processor time a request, which other work on the machine hardly changes. Clients
+and server share the cores, so their sum, over the cores, bounds the throughput.
+
 Then the same clients against a queue of `--bound` tokens: how many were answered, how many refused with 429, and how
 fast a refusal came. The longest wait of anyone is `max`: nobody starves while it stays near the others.
 """
@@ -45,6 +48,8 @@ class Run:
     """What many requests came to."""
 
     seconds: float = 0.0
+    server_cpu: float = 0.0  # seconds of processor time, of all threads
+    client_cpu: float = 0.0
     latencies: list[float] = field(default_factory=list)  # of those answered
     refusals: list[float] = field(default_factory=list)  # how long each 429 took
     statuses: Counter[int] = field(default_factory=Counter)
@@ -75,20 +80,20 @@ def measured(encoder: str, arguments: argparse.Namespace) -> dict[str, Any]:
     texts = [json.loads(line)["text"] for line in DEMO.read_text(encoding="utf-8").splitlines()]
     requests = [request_of(encoder, text) for text in texts]
     alone, together = [], []
-    with served(arguments) as port:
-        asyncio.run(load(port, requests, clients=8, each=20))
+    with served(arguments) as server:
+        asyncio.run(load(server, requests, clients=8, each=20))
         for _ in range(arguments.rounds):
-            alone.append(asyncio.run(load(port, requests, clients=1, each=10 * arguments.requests)))
-            together.append(asyncio.run(load(port, requests, clients=arguments.clients, each=arguments.requests)))
-    with served(arguments, EMBED_QUEUE_TOKENS=str(arguments.bound)) as port:
-        asyncio.run(load(port, requests, clients=1, each=20))
-        bounded = asyncio.run(load(port, requests, clients=arguments.clients, each=arguments.requests))
+            alone.append(asyncio.run(load(server, requests, clients=1, each=10 * arguments.requests)))
+            together.append(asyncio.run(load(server, requests, clients=arguments.clients, each=arguments.requests)))
+    with served(arguments, EMBED_QUEUE_TOKENS=str(arguments.bound)) as server:
+        asyncio.run(load(server, requests, clients=1, each=20))
+        bounded = asyncio.run(load(server, requests, clients=arguments.clients, each=arguments.requests))
     rates = {name: statistics.median(run.rate for run in runs) for name, runs in (("1", alone), ("n", together))}
     found = {
         "encoder": encoder,
         "clients": arguments.clients,
-        "one_client": {"requests_per_second": round(rates["1"]), **latencies(alone)},
-        "all_clients": {"requests_per_second": round(rates["n"]), **latencies(together)},
+        "one_client": {"requests_per_second": round(rates["1"]), **latencies(alone), **processor(alone)},
+        "all_clients": {"requests_per_second": round(rates["n"]), **latencies(together), **processor(together)},
         "times": round(rates["n"] / rates["1"], 2),
         "difference": difference(alone[0], together[0]),
         "failed": sum(len(run.refusals) for run in (*alone, *together)),
@@ -104,6 +109,17 @@ def measured(encoder: str, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def latencies(runs: list[Run]) -> dict[str, Any]:
     return {"ms": milliseconds([latency for run in runs for latency in run.latencies])}
+
+
+def processor(runs: list[Run]) -> dict[str, float]:
+    requests = sum(len(run.latencies) for run in runs)
+    server, client = (sum(getattr(run, name) for run in runs) for name in ("server_cpu", "client_cpu"))
+    return {"server_cpu_ms": round(1e3 * server / requests, 3), "client_cpu_ms": round(1e3 * client / requests, 3)}
+
+
+def cpu_seconds(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def milliseconds(seconds: list[float]) -> dict[str, float]:
@@ -123,12 +139,15 @@ def request_of(encoder: str, text: str) -> bytes:
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-async def load(port: int, requests: list[bytes], *, clients: int, each: int) -> Run:
+async def load(server: tuple[int, int], requests: list[bytes], *, clients: int, each: int) -> Run:
     run = Run()
+    port, process = server
     streams = [await asyncio.open_connection("127.0.0.1", port) for _ in range(clients)]
-    started = time.perf_counter()
+    started, server_cpu, client_cpu = time.perf_counter(), cpu_seconds(process), time.process_time()
     await asyncio.gather(*(client(run, stream, requests, n, each) for n, stream in enumerate(streams)))
     run.seconds = time.perf_counter() - started
+    run.server_cpu = cpu_seconds(process) - server_cpu
+    run.client_cpu = time.process_time() - client_cpu
     for _, writer in streams:
         writer.close()
     return run
@@ -157,7 +176,8 @@ async def client(run: Run, stream: Any, requests: list[bytes], first: int, each:
 
 
 @contextmanager
-def served(arguments: argparse.Namespace, **settings: str) -> Iterator[int]:
+def served(arguments: argparse.Namespace, **settings: str) -> Iterator[tuple[int, int]]:
+    """The port and the process of an API."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -175,7 +195,7 @@ def served(arguments: argparse.Namespace, **settings: str) -> Iterator[int]:
         process = subprocess.Popen([sys.executable, "-m", "bitextmine_service"], env=env)
         try:
             wait_for(port)
-            yield port
+            yield port, process.pid
         finally:
             process.terminate()
             process.wait()

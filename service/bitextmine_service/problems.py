@@ -19,6 +19,7 @@ from bitextmine.errors import BitextmineError, InputError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = "5"
+_RETRY_SOONER = {"queue-full": "1"}  # what waits to be embedded is done within a second or few
 _logger = logging.getLogger(__name__)
 
 STATUS: Mapping[str, HTTPStatus] = {
@@ -114,7 +115,7 @@ def response(
         code=code,
         errors=errors or [],
     )
-    retry = {"Retry-After": RETRY_SECONDS} if status in _RETRIED else {}
+    retry = {"Retry-After": _RETRY_SOONER.get(code, RETRY_SECONDS)} if status in _RETRIED else {}
     content = problem.model_dump(exclude_defaults=True)
     return JSONResponse(content, status, headers={**retry, **(headers or {})}, media_type=MEDIA_TYPE)
 

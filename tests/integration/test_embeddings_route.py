@@ -258,7 +258,9 @@ def test_beyond_the_bound_requests_are_refused_at_once(folder: Path, gate: Gate)
         first = server.post_later("x")
         wait_until(lambda: server.tokens, "the first is there")
         started = time.monotonic()
-        problem(server.post(input="museum " * 10), 429, "queue-full")
+        refused = server.post(input="museum " * 10)
+        problem(refused, 429, "queue-full")
+        assert refused.headers["retry-after"] == "1"
         assert time.monotonic() - started < 2
         gate.open()
         assert first.result(PATIENCE).status_code == 200
