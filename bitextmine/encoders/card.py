@@ -16,6 +16,7 @@ MODEL = "model.onnx"
 SENTENCEPIECE_MODEL = "sentencepiece.model"
 TOKENIZER_JSON = "tokenizer.json"
 VOCABULARY = "vocabulary.txt"
+REFERENCES = "references.json"  # vectors of the original, for `verify`; where an encoder was exported
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
@@ -127,7 +128,12 @@ def write_card(card: EncoderCard, directory: Path) -> None:
 
 
 def hash_files(directory: Path) -> dict[str, str]:
-    """The sha256 of each graph, of weights beside it and of the tokenizer in a directory, as a card records them."""
+    """The sha256 of each graph, of weights beside it, of the tokenizer and of reference vectors in a directory."""
     graphs = [precision.file for precision in Precision]
-    names = [*graphs, *(f"{name}.data" for name in graphs), *(name for kind in TokenizerKind for name in kind.files)]
+    names = [
+        REFERENCES,
+        *graphs,
+        *(f"{name}.data" for name in graphs),
+        *(name for kind in TokenizerKind for name in kind.files),
+    ]
     return {name: file_sha256(directory / name) for name in names if (directory / name).is_file()}

@@ -10,12 +10,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bitextmine.encoders.card import TOKENIZER_JSON, Parity
+from bitextmine.encoders.card import REFERENCES, TOKENIZER_JSON, Parity
 from bitextmine.encoders.model_directory import ModelDirectory, Pooling, read_json, read_model_directory
-from bitextmine.encoders.parity import measure_parity, original_vectors
+from bitextmine.encoders.parity import measure_parity, original_vectors, references
 from bitextmine.encoders.sentence_graph import write_sentence_graph
 from bitextmine.encoders.tokenizer import JsonTokenizer
 from bitextmine.errors import EncoderError
+from bitextmine.files import write_atomically
 
 _MOST_TOKENS = 8192  # of models that set no limit
 _NEEDED = ("torch", "transformers", "sentence_transformers")
@@ -57,7 +58,7 @@ def check_export_installed() -> None:
 def export_model(
     source: Path, target: Path, request: ExportRequest, *, report: Callable[[str], None] = lambda line: None
 ) -> Exported:
-    """Write `model.onnx` and `tokenizer.json` of the model in `source` into the directory `target`.
+    """Write `model.onnx`, `tokenizer.json` and `references.json` of the model in `source` into the directory `target`.
 
     The graph goes from token ids to the unit vector, whatever modules the model has. It is compared with
     sentence-transformers' own vectors before this returns.
@@ -86,6 +87,7 @@ def export_model(
         pooling = _described(model)
         del model
     parity = measure_parity(target, original, prefix=prefix, max_tokens=max_tokens)
+    write_atomically(target / REFERENCES, references(original, request.name).model_dump_json(indent=1).encode())
     report(
         f"compared with {parity.reference} on {parity.sentences} sentences: differs by at most "
         f"{parity.max_difference:.1e}, {parity.mean_difference:.1e} on average; alone and in a batch by at most "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,13 @@ from bitextmine.encoders.card import MODEL, TOKENIZER_JSON, Parity
 from bitextmine.encoders.parity_sentences import PARITY_SENTENCES
 from bitextmine.encoders.runtime import Graph
 from bitextmine.encoders.tokenizer import JsonTokenizer
+from bitextmine.encoders.verify import References, ReferenceSentence
 from bitextmine.errors import EncoderError
 
 DIFFERENCE_BOUND = 1e-4
 BATCH_DIFFERENCE_BOUND = 1e-5
+_COSINE_BOUND = 0.9999  # the references are kept in 16 bits
+_SHORT = 300  # characters: `verify` encodes all in one batch
 _ROWS = 8  # of a batch; its sentences are of all lengths, so that most of it is padding
 
 
@@ -81,6 +85,19 @@ def measure_parity(directory: Path, original: Original, *, prefix: str, max_toke
     )
     check_parity(parity)
     return parity
+
+
+def references(original: Original, name: str) -> References:
+    """What `verify` compares with later: the original's vectors of the shorter sentences, each encoded alone."""
+    rows = [row for row, sentence in enumerate(original.sentences) if len(sentence) < _SHORT]
+    return References(
+        encoder=name,
+        source=original.reference,
+        dims=original.alone.shape[1],
+        sentences=tuple(ReferenceSentence(language="und", text=original.sentences[row]) for row in rows),
+        mean_cosine_bound=_COSINE_BOUND,
+        vectors=base64.b64encode(original.alone[rows].astype("<f2").tobytes()).decode(),
+    )
 
 
 def check_parity(parity: Parity) -> None:

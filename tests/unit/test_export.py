@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import pytest
 
-from bitextmine.encoders import Encoder, export, parity, sentence_graph
+from bitextmine.encoders import Encoder, export, parity, sentence_graph, verify
 from bitextmine.encoders.card import MODEL, EncoderCard, TokenizerKind, hash_files, write_card
 from bitextmine.encoders.export import Exported, ExportRequest, export_model
 from bitextmine.encoders.model_directory import Pooling
@@ -167,16 +167,33 @@ def test_the_graph_is_the_model_whatever_its_architecture(name: str, tmp_path: P
     assert np.abs(expected[-1] @ expected[-2]) < 0.999, "even a random model tells sentences apart"
 
 
-def test_only_the_graph_and_the_tokenizer_are_written(labse: Path, tmp_path: Path) -> None:
+def test_the_graph_the_tokenizer_and_references_are_written(labse: Path, tmp_path: Path) -> None:
     reports: list[str] = []
     export_model(labse, tmp_path, ExportRequest("exported"), report=reports.append)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx", "tokenizer.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx", "references.json", "tokenizer.json"]
     tokenizer = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))
     assert (tokenizer["padding"], tokenizer["truncation"]) == (None, None)
     graph = onnx.load(tmp_path / MODEL).graph
     assert [node.name for node in graph.input] == ["input_ids", "attention_mask"]
     assert [node.name for node in graph.output] == ["sentence_embedding"]
     assert re.search(r"differs by at most \d\.\de-0\d", reports[-1])
+
+
+def test_an_exported_encoder_can_be_verified_later(labse: Path, tmp_path: Path) -> None:
+    encoder = encoder_of(tmp_path, export_model(labse, tmp_path, ExportRequest("exported")))
+    verification = verify(encoder)
+    assert verification.passed
+    assert verification.sentences >= 60
+    assert verification.min_cosine > 0.9999
+    spoilt = onnx.load(tmp_path / MODEL)
+    dense = next(tensor for tensor in spoilt.graph.initializer if tensor.dims == [WIDTH])
+    dense.CopyFrom(onnx.numpy_helper.from_array(np.full(WIDTH, 3, np.float32), dense.name))
+    onnx.save(spoilt, tmp_path / MODEL)
+    write_card(encoder.card.model_copy(update={"files": hash_files(tmp_path)}), tmp_path)
+    assert not verify(Encoder.open(tmp_path)).passed
+    (tmp_path / "references.json").write_text("{}")
+    with pytest.raises(EncoderError, match=r"references\.json is damaged"):
+        verify(Encoder.open(tmp_path))
 
 
 def test_large_weights_go_into_a_file_beside_the_graph(
