@@ -16,19 +16,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bitextmine.artifacts import write_atomically
-from bitextmine.encoders.card import MODEL, SENTENCEPIECE_MODEL, VOCABULARY, Parity
+from bitextmine.encoders.card import MODEL, REFERENCES, SENTENCEPIECE_MODEL, VOCABULARY, Parity
 from bitextmine.encoders.download import download
 from bitextmine.encoders.export import check_export_installed
-from bitextmine.encoders.laser_checkpoint import LaserCheckpoint, read_checkpoint
+from bitextmine.encoders.laser_checkpoint import read_checkpoint
 from bitextmine.encoders.laser_graph import laser_graph
 from bitextmine.encoders.laser_tokenizer import LaserTokenizer, vocabulary_file
-from bitextmine.encoders.laser_torch import torch_encoder
-from bitextmine.encoders.parity import check_parity
+from bitextmine.encoders.laser_torch import Encode, torch_encoder
+from bitextmine.encoders.parity import Original, check_parity, references
 from bitextmine.encoders.parity_sentences import PARITY_SENTENCES
 from bitextmine.encoders.presets import LaserSource, Preset
 from bitextmine.encoders.runtime import Graph
+from bitextmine.encoders.tokenizer import Tokens
 from bitextmine.errors import EncoderError, NotFoundError
 from bitextmine.files import file_sha256
 
@@ -68,7 +70,7 @@ def install_laser(
     downloads = directory.parent.parent / ".downloads" / chosen.name
     files = _fetched(chosen.name, source, downloads, report) if local is None else _local_files(source, local)
     try:
-        parity = build_laser(files, directory, dims=chosen.dims, max_tokens=chosen.max_tokens, report=report)
+        parity = build_laser(files, directory, chosen, report=report)
     except EncoderError:
         _discard(downloads)  # a file among them may be wrong: the next attempt fetches all anew
         raise
@@ -79,16 +81,13 @@ def install_laser(
     return words, parity
 
 
-def build_laser(
-    files: LaserFiles, directory: Path, *, dims: int, max_tokens: int, report: Callable[[str], None]
-) -> Parity:
-    """Write `model.onnx`, `sentencepiece.model` and `vocabulary.txt`, and compare them with the network in torch.
+def build_laser(files: LaserFiles, directory: Path, chosen: Preset, *, report: Callable[[str], None]) -> Parity:
+    """Write the graph, the tokenizer's two files and `references.json`, and compare with the network in torch.
 
     Args:
         files: the published files.
         directory: exists; where to write.
-        dims: that the checkpoint must have.
-        max_tokens: of a sentence with its end mark; the graph takes no more.
+        chosen: what they shall be: its name, its dims, and the most tokens of a sentence with its end mark.
         report: told, in one line each, what is going on.
 
     Raises:
@@ -100,18 +99,20 @@ def build_laser(
     check_export_installed()
     report(f"rebuilding {files.checkpoint.name}")
     checkpoint = read_checkpoint(files.checkpoint, files.vocabulary)
-    if checkpoint.shape.dims != dims:
-        message = f"{files.checkpoint.name} has {checkpoint.shape.dims} dims, {dims} are expected: it is another model"
+    if (dims := checkpoint.shape.dims) != chosen.dims:
+        message = f"{files.checkpoint.name} has {dims} dims, {chosen.dims} are expected: it is another model"
         raise EncoderError(message, code="export-mismatch")
     encode = torch_encoder(checkpoint)
     vocabulary = vocabulary_file(checkpoint.symbols)
     model = files.tokenizer.read_bytes()
-    tokenizer = LaserTokenizer(model, vocabulary, prefix="", max_tokens=max_tokens, threads=1)
-    write_atomically(directory / MODEL, laser_graph(checkpoint, max_tokens))
+    tokenizer = LaserTokenizer(model, vocabulary, prefix="", max_tokens=chosen.max_tokens, threads=1)
+    write_atomically(directory / MODEL, laser_graph(checkpoint, chosen.max_tokens))
     write_atomically(directory / SENTENCEPIECE_MODEL, model)
     write_atomically(directory / VOCABULARY, vocabulary)
-    parity = _measured(checkpoint, encode, tokenizer, Graph(directory / MODEL, dims=dims, name="the rebuilt model"))
+    original = _original(encode, tokenizer, type(checkpoint.shape).__name__.removesuffix("Shape").lower())
+    parity = _measured(original, tokenizer, Graph(directory / MODEL, dims=dims, name="the rebuilt model"))
     check_parity(parity)
+    write_atomically(directory / REFERENCES, references(original, chosen.name).model_dump_json(indent=1).encode())
     report(
         f"compared with {parity.reference} on {parity.sentences} sentences: differs by at most "
         f"{parity.max_difference:.1e}; alone and in a batch by at most {parity.batch_difference:.1e}"
@@ -119,28 +120,33 @@ def build_laser(
     return parity
 
 
-def _measured(
-    checkpoint: LaserCheckpoint,
-    encode: Callable[..., np.typing.NDArray[np.float32]],
-    tokenizer: LaserTokenizer,
-    graph: Graph,
-) -> Parity:
-    """Compare the graph with torch: each sentence alone, and in batches of all lengths."""
+def _original(encode: Encode, tokenizer: LaserTokenizer, kind: str) -> Original:
+    """What torch makes of the sentences that exports are compared on."""
     import torch
 
     tokens = tokenizer(PARITY_SENTENCES)
-    rows = np.arange(len(PARITY_SENTENCES))
-    batches = [rows[row : row + size] for size in (1, _ROWS) for row in rows[::size]]
-    found, expected = (np.concatenate([run(*tokens.padded(batch)) for batch in batches]) for run in (graph.run, encode))
-    differences = np.abs(found - expected)
-    kind = type(checkpoint.shape).__name__.removesuffix("Shape").lower()
+    ids = [tokens.ids[start : start + n].tolist() for start, n in zip(tokens.starts, tokens.lengths, strict=True)]
+    alone, together = (_in_batches(encode, tokens, rows) for rows in (1, _ROWS))
+    return Original(PARITY_SENTENCES, tuple(ids), alone, together, f"its {kind} in torch {torch.__version__}, fp32")
+
+
+def _measured(original: Original, tokenizer: LaserTokenizer, graph: Graph) -> Parity:
+    """Compare the graph with torch: each sentence alone, and in batches of all lengths."""
+    tokens = tokenizer(original.sentences)
+    alone, together = (_in_batches(graph.run, tokens, rows) for rows in (1, _ROWS))
+    differences = np.abs(np.stack([alone - original.alone, together - original.together]))
     return Parity(
-        sentences=len(rows),
+        sentences=len(original.sentences),
         max_difference=float(differences.max()),
         mean_difference=float(differences.mean()),
-        batch_difference=float(np.abs(found[: len(rows)] - found[len(rows) :]).max()),
-        reference=f"its {kind} in torch {torch.__version__}, fp32",
+        batch_difference=float(np.abs(alone - together).max()),
+        reference=original.reference,
     )
+
+
+def _in_batches(run: Encode, tokens: Tokens, rows: int) -> NDArray[np.float32]:
+    every = np.arange(len(tokens.lengths))
+    return np.concatenate([run(*tokens.padded(every[start : start + rows])) for start in every[::rows]])
 
 
 def _fetched(name: str, source: LaserSource, downloads: Path, report: Callable[[str], None]) -> LaserFiles:

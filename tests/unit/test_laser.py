@@ -7,6 +7,7 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,6 +29,7 @@ from bitextmine.encoders.card import (
 from bitextmine.encoders.encoder import Encoder
 from bitextmine.encoders.laser import LaserFiles, build_laser
 from bitextmine.encoders.laser_tokenizer import BEGIN, PADDING, LaserTokenizer
+from bitextmine.encoders.presets import Preset, preset
 from bitextmine.errors import EncoderError
 from tests.laser_files import laser2_files, laser3_files, student_settings, write_laser2, write_tokenizer
 
@@ -67,9 +69,13 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+def small(dims: int, max_tokens: int) -> Preset:
+    return replace(preset("laser3-wol_latn"), dims=dims, max_tokens=max_tokens)
+
+
 def opened(files: LaserFiles, directory: Path, *, dims: int, max_tokens: int = 200) -> Encoder:
     directory.mkdir()
-    parity = build_laser(files, directory, dims=dims, max_tokens=max_tokens, report=lambda line: None)
+    parity = build_laser(files, directory, small(dims, max_tokens), report=lambda line: None)
     assert parity.max_difference <= 1e-4
     assert parity.batch_difference <= 1e-5
     card = EncoderCard(
@@ -250,7 +256,7 @@ def test_the_state_of_a_training_run_is_left_out(tmp_path: Path, monkeypatch: py
 
 def build(files: LaserFiles, directory: Path, dims: int = 16, max_tokens: int = 200) -> None:
     directory.mkdir()
-    build_laser(files, directory, dims=dims, max_tokens=max_tokens, report=lambda line: None)
+    build_laser(files, directory, small(dims, max_tokens), report=lambda line: None)
 
 
 class Evil:

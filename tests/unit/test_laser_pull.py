@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from bitextmine.encoders import Encoder, pull
+from bitextmine.encoders import Encoder, pull, verify
 from bitextmine.encoders.card import TokenizerKind
 from bitextmine.encoders.laser_catalog import LASER2_LANGUAGES
 from bitextmine.encoders.presets import LaserSource, Preset, preset
@@ -80,6 +80,7 @@ def test_laser2_from_a_directory(published: Path, tmp_path: Path) -> None:
     assert card.parity.max_difference <= 1e-4
     assert f"laser2.pt (sha256 {file_sha256(published / 'laser2.pt')})" in card.source
     encoder.check()
+    assert verify(encoder).passed
     vectors = encoder.encode(SENTENCES)
     alone = np.concatenate([encoder.encode_batch([sentence]) for sentence in SENTENCES])
     np.testing.assert_allclose(vectors, alone, atol=1e-5)
