@@ -78,7 +78,7 @@ def measured_magnitudes(
         path: where the graph lies.
         model: the same, loaded.
         batches: input_ids and attention_mask, both (rows, length), without padding.
-        scratch: a directory to write to.
+        scratch: a directory to write to, on the same file system.
     """
     import onnxruntime
 
@@ -90,7 +90,7 @@ def measured_magnitudes(
     onnx.save(tapped, scratch / "tapped.onnx")
     weights = path.with_name(f"{path.name}.data")
     if weights.exists():
-        (scratch / weights.name).symlink_to(weights.resolve())
+        (scratch / weights.name).hardlink_to(weights)  # ONNX Runtime follows no symlink out of the graph's directory
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3

@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from bitextmine.cli import run
 from bitextmine.encoders import Encoder, load_card, open_encoder
 from bitextmine.encoders import precision as precision_module
-from bitextmine.encoders.card import CARD, MODEL, Precision
+from bitextmine.encoders.card import CARD, MODEL, Precision, hash_files, write_card
 from bitextmine.encoders.parity_sentences import PARITY_SENTENCES
 from bitextmine.encoders.precision import add_precision
 from bitextmine.errors import EncoderError, ParameterError
@@ -181,6 +182,18 @@ def test_large_weights_go_beside_the_graph(tiny: Path, monkeypatch: pytest.Monke
     data.write_bytes(data.read_bytes()[::-1])
     with pytest.raises(EncoderError, match="is damaged"):
         opened(tiny, INT8).encode(["x"])
+
+
+@pytest.mark.parametrize("precision", [INT8, FP16])
+def test_a_graph_whose_weights_lie_beside_it_is_rewritten_too(tiny: Path, precision: Precision) -> None:
+    expected = Encoder.open(tiny, threads=1).encode(SENTENCES)
+    graph = onnx.load(tiny / MODEL)
+    onnx.save(graph, tiny / MODEL, save_as_external_data=True, location=f"{MODEL}.data", size_threshold=0)
+    write_card(load_card(tiny).model_copy(update={"files": hash_files(tiny)}), tiny)
+    assert f"{MODEL}.data" in load_card(tiny).files
+    quality = add_precision(tiny, precision, report=quiet)
+    assert quality["fp32_bytes"] > (tiny / f"{MODEL}.data").stat().st_size
+    assert (opened(tiny, precision).encode(SENTENCES) * expected).sum(axis=1).mean() > 0.999
 
 
 def test_the_command_prints_the_quality_and_mine_uses_it(
