@@ -47,7 +47,7 @@ def shown(key: str, value: Any) -> Iterator[str]:
         yield f"{label}:"
         for part, inner in value.items():
             figures = inner if isinstance(inner, dict) else {"": inner}
-            text = ", ".join(f"{name} {_text(number)}".strip() for name, number in figures.items())
+            text = ", ".join(f"{name.replace('_', ' ')} {_text(number)}".strip() for name, number in figures.items())
             yield f"  {part.replace('_', ' ')}: {text}".rstrip(": ")
     else:
         yield f"{label}: {_text(value)}"
@@ -85,5 +85,5 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.3g}"
+        return f"{value:.6g}"
     return (repr(value) if value != value.strip() else value) or "none" if isinstance(value, str) else str(value)

@@ -146,6 +146,7 @@ def _fetch_weights(repository: str, info: Any, report: Callable[[str], None]) ->
                 continue
             arrived = blobs / f"{sibling.lfs.sha256}.arrived"
             if not arrived.is_file():
+                report(f"{name}: {sibling.lfs.size / 1e6:,.0f} MB")
                 download(hf_hub_url(repository, name, revision=info.sha), arrived, report)
             if file_sha256(arrived) != sibling.lfs.sha256:
                 arrived.unlink()
