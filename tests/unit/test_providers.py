@@ -15,6 +15,7 @@ import pytest
 from bitextmine.encoders import Encoder, runtime
 from bitextmine.encoders.card import MODEL, Precision, load_card, write_card
 from bitextmine.encoders.runtime import TOKEN_BUDGETS, chosen_provider, why_no_cuda
+from bitextmine.encoders.saturation import products_saturate
 from bitextmine.errors import EncoderError
 from bitextmine.files import file_sha256
 from bitextmine.resources import Device, Provider
@@ -39,6 +40,7 @@ class OnnxRuntime:
 
 @pytest.fixture
 def onnx_runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[OnnxRuntime]:
+    products_saturate()  # tries a session of its own, once a process
     fake = OnnxRuntime()
     real = onnxruntime.InferenceSession
 
