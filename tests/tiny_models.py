@@ -76,6 +76,7 @@ def plain(directory: Path, kind: str, tokens: Callable[[Path], int], **settings:
     else:
         sizes |= {"hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
     config = getattr(transformers, f"{kind}Config")(**{**sizes, "initializer_range": 0.3, **settings})
+    torch.set_num_threads(1)  # so little work is done sooner by one, above all where cores are busy
     torch.manual_seed(len(kind))
     getattr(transformers, f"{kind}Model")(config).save_pretrained(directory)
     return directory
