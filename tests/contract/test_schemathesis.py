@@ -8,7 +8,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.generation import GenerationMode
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from bitextmine_service.app import create_app
 from bitextmine_service.settings import ServiceSettings
@@ -43,6 +43,8 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 def test_every_operation_keeps_its_promises(api: Api, case: schemathesis.Case) -> None:
     response = case.call(base_url=api.url)
     excluded = [positive_data_acceptance] if _beyond_schemas(response) else []
+    if response.status_code == 413:  # before anybody looked at the data; schemathesis does not count that as refused
+        excluded += [negative_data_rejection, positive_data_acceptance]
     case.validate_response(response, excluded_checks=excluded)
 
 
