@@ -132,7 +132,7 @@ MISTAKES: list[tuple[Callable[[], list[str]], str]] = [
     (lambda: mine("--threshold", "2", "--ceiling", "1"), "the threshold 2 is above the ceiling 1"),
     (lambda: mine("--treshold", "2"), "--treshold"),
     (lambda: mine(encoder="muse"), "bitextmine encoders pull muse"),
-    (lambda: mine(encoder="../tiny"), "'../tiny'"),
+    (lambda: mine(encoder="../tiny"), "../tiny holds no encoder"),
     (lambda: mine("-o", "nowhere/pairs.tsv"), "cannot write nowhere/pairs.tsv"),
     (lambda: mine("-o", "data"), "cannot write data"),
     (lambda: mine("-o", "pairs.tsv.gz"), "pairs.tsv.gz: pairs are written uncompressed"),
