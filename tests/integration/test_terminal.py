@@ -61,9 +61,15 @@ class Start:
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
+            preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - the tests have one thread
         )
         self.processes.append(process)
         return process
+
+
+def _heed_ctrl_c() -> None:
+    """Tests that run in the background of a shell inherit that Ctrl-C is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def commands(group: TyperGroup, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], list[str]]]:
