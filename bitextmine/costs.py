@@ -12,9 +12,10 @@ from math import ceil, log, sqrt
 from bitextmine.calibration import Calibration
 from bitextmine.errors import ParameterError
 from bitextmine.resources import format_bytes
+from bitextmine.search.cells import ITERATIONS
 from bitextmine.search.exact import ExactOptions
 from bitextmine.search.index_spec import IndexSpec, choose_spec
-from bitextmine.search.ivf import cell_count, most_probes
+from bitextmine.search.ivf import HELD_OUT, JOINED, SAMPLE_A_CELL, cell_count, most_probes
 from bitextmine.search.lists import list_length
 from bitextmine.search.method import Method
 
@@ -26,17 +27,16 @@ _CHECKED = 64
 _PAGE = 4096
 _PROCESS_BYTES = 700 << 20
 _ENTRY_BYTES, _FOUND_BYTES = 8, 12  # of a candidate in a list, and of a neighbour
-_HELD_OUT, _ITERATIONS, _SAMPLE_A_CELL = 2048, 8, 128
 _JOIN_SPEED, _UNEVEN = 0.8, 1.05  # of the scan's; large cells are looked into more often
 # of 300,000 real sentences 16 % of the cells miss 2.7 %
 _MISSED, _MISSED_ROWS, _MISSED_SHARE, _MISSED_POWER = 0.027, 3e5, 0.16, 0.62
-_LOOKS, _LOOK_BYTES = 1 << 26, 12  # cells that rows look into, sorted at a time
+_LOOK_BYTES = 12  # of a cell that a row looks into, while they are sorted
 _PADDED = 1.1  # cells are padded to whole tiles
 _KMEANS_ROUNDS, _CODED = 10, 16  # of FAISS's clustering; products to code a coordinate
 _SCANNED = 8e9  # bytes of fast-scan codes that a core compares a second (9 to 15 measured on one core)
 _QUERY_ROWS, _SAMPLED = 16_384, 1024
 _CANDIDATES = 4  # that are rescored, against those of the other methods
-_GPU_SPARE, _GPU_CANDIDATES = 28, 2  # candidates beyond k, and how many more that is to rescore
+_GPU_SPARE, _GPU_CANDIDATES = 28, 2  # gpu.SPARE, which loads FAISS to say so; and how many more that is to rescore
 _GPU_CORES = 100  # a GPU against a core: a cautious guess, not measured
 
 
@@ -190,18 +190,18 @@ def ivf_cost(work: Work) -> Estimate:
     cells = cell_count(min(work.n, work.m))
     probes = _probes(cells, min(work.n, work.m), work.target_recall)
     share = min(_UNEVEN * probes / cells, 1.0)
-    rows, sample = work.n + work.m, min(_SAMPLE_A_CELL * cells, work.n + work.m)
+    rows, sample = work.n + work.m, min(SAMPLE_A_CELL * cells, work.n + work.m)
     seconds = (
         _FIXED_SECONDS
         + work.quantized(rows)
-        + work.products((_ITERATIONS * sample + rows) * cells + share * work.n * work.m / _JOIN_SPEED)
+        + work.products((ITERATIONS * sample + rows) * cells + share * work.n * work.m / _JOIN_SPEED)
         + work.listed()
-        + work.products(_HELD_OUT * rows)
+        + work.products(HELD_OUT * rows)
         + work.rescored(2 * rows * work.dims)
     )
     lists = (work.threads * work.n + _PADDED * work.m) * work.count * _ENTRY_BYTES + rows * work.count * 8
     codes = rows * work.dims + _PADDED * work.m * (work.dims + 8)
-    looks = min(work.n * probes, _LOOKS) * _LOOK_BYTES
+    looks = min(work.n * probes, JOINED) * _LOOK_BYTES
     memory = _PROCESS_BYTES + codes + lists + looks + work.found_bytes
     how = f"{cells:,} cells, about {probes} probed"
     return Estimate(Method.IVF, seconds, int(memory), work.found_bytes, how, _too_many(work))

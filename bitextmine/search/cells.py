@@ -21,7 +21,7 @@ from bitextmine.search.quantize import ColumnBlock, RowBlock, pack, padded
 from bitextmine.search.scan import scan
 from bitextmine.search.sharing import share_out
 
-_ITERATIONS = 8
+ITERATIONS = 8
 _ASSIGNED_ROWS = 1 << 13
 _SCORES = 1 << 21  # that are held at a time
 
@@ -45,7 +45,7 @@ def train_cells(sample: NDArray[np.int8], count: int, threads: int, seed: int) -
     """
     rng = np.random.default_rng(seed)
     centroids = sample[rng.choice(len(sample), count, replace=False)]
-    for _ in range(_ITERATIONS):
+    for _ in range(ITERATIONS):
         nearest = assign(sample, centroid_columns(centroids), threads)
         sums, sizes = np.zeros(centroids.shape, np.int32), np.zeros(count, np.int32)
         _add_up(sample, nearest, sums, sizes)

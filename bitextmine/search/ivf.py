@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from bitextmine.errors import MismatchError, ParameterError
 from bitextmine.progress import Progress, silent
 from bitextmine.search.cells import Codes, assign, cell_scores, nearest_cells, nearest_of_few, train_cells
+from bitextmine.search.certify import certain_neighbors
 from bitextmine.search.join import CellColumns, CellRows, join
 from bitextmine.search.lists import Best, ids_of, list_length, merge
 from bitextmine.search.native import DEPTH
@@ -28,11 +29,11 @@ from bitextmine.vectors import StoredVectors
 
 _CELLS = 0.04
 LEAST_ROWS = 10_000  # below it there is nothing to gain
-_SAMPLE_A_CELL = 128  # rows a centroid that k-means sees
-_HELD_OUT = 2048  # rows a side, half to choose the probes and half to measure
+SAMPLE_A_CELL = 128  # rows a centroid that k-means sees
+HELD_OUT = 2048  # rows a side, half to choose the probes and half to measure
 _BLOCK_ROWS = 8192
 _QUANTIZED_ROWS = 512
-_JOINED = 1 << 26  # (row, cell) pairs that are sorted at a time
+JOINED = 1 << 26  # (row, cell) pairs that are sorted at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ def _codes(quantizer: Quantizer, vectors: StoredVectors, threads: int, stage: st
 def _sample(left: Codes, right: Codes, cells: int, seed: int) -> NDArray[np.int8]:
     """Rows of both sides for k-means."""
     rng = np.random.default_rng(seed)
-    wanted = _SAMPLE_A_CELL * cells // 2 + 1
+    wanted = SAMPLE_A_CELL * cells // 2 + 1
     parts = [
         side.codes[np.sort(rng.choice(len(side), min(wanted, len(side)), replace=False))] for side in (left, right)
     ]
@@ -149,7 +150,7 @@ def _true_depths(
     rng = np.random.default_rng(options.seed + 1)
     depths = []
     for way, (few, many) in ((scorer, sides), (scorer.reversed(), sides[::-1])):
-        rows = np.sort(rng.choice(len(few), min(_HELD_OUT, len(few)), replace=False))
+        rows = np.sort(rng.choice(len(few), min(HELD_OUT, len(few)), replace=False))
         sampled = Codes(few.codes[rows], few.starts[rows])
         truth = way.best(rows, nearest_of_few(sampled, many, list_length(k), options.threads), k)
         pairs = np.stack([np.repeat(rows, k), truth.ids.ravel()], axis=1)[truth.found.ravel()]
@@ -181,7 +182,7 @@ def _join_all(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
     """Candidates of every source and every target row, as ids, MISSING where there are fewer; products computed."""
     n, cells = len(left), len(columns.first_tiles) - 1
-    step = max(_JOINED // probes, _BLOCK_ROWS)
+    step = max(JOINED // probes, _BLOCK_ROWS)
     ahead, places, products = np.empty((n, count), np.int64), Best.empty(len(columns.ids), count, len(columns.ids)), 0
     for start in range(0, n, step):
         rows = Codes(left.codes[start : start + step], left.starts[start : start + step])
@@ -200,15 +201,9 @@ def _join_cell(looks: CellRows, columns: CellColumns, places: Best, options: Ivf
     join(looks, columns, cell, mine, places, portable=options.portable)
 
 
-def _rescored(scorer: Scorer, candidates: NDArray[np.int64], k: int, stage: str, progress: Progress) -> Neighbors:
-    found = Neighbors.none(len(candidates), k)
-    for start in range(0, len(candidates), _BLOCK_ROWS):
-        rows = np.arange(start, min(start + _BLOCK_ROWS, len(candidates)))
-        part = scorer.best(rows, candidates[rows], k)
-        found.ids[rows], found.sims[rows] = part.ids, part.sims
-        scorer.release()
-        progress(stage, start + len(rows), len(candidates))
-    return found
+def _rescored(scorer: Scorer, ids: NDArray[np.int64], k: int, stage: str, progress: Progress) -> Neighbors:
+    """The k best of the candidates: which neighbours are not among them, nobody knows, so none is searched again."""
+    return certain_neighbors(scorer, lambda rows: (ids[rows], np.full(len(rows), -np.inf)), k, stage, progress)[0]
 
 
 def _report(cells: int, probes: int, share: float, depths: NDArray[np.int64]) -> IvfReport:
