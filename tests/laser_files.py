@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from argparse import Namespace
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import sentencepiece
 import torch
 
 from bitextmine.encoders.laser import LaserFiles
+from bitextmine.encoders.presets import Preset, preset
 
 TEXT = """
 the weather is fine today and we are going to the lake.
@@ -131,3 +133,12 @@ def laser3_files(directory: Path, settings: Namespace, *, prefix: str = "encoder
     checkpoint = directory / "laser3-wol_Latn.v1.pt"
     write_laser3(checkpoint, symbols, settings, prefix=prefix, final=final)
     return LaserFiles(checkpoint, directory / "laser2.spm", directory / "laser2.cvocab")
+
+
+def small(dims: int, max_tokens: int) -> Preset:
+    return replace(preset("laser3-wol_latn"), dims=dims, max_tokens=max_tokens)
+
+
+def changed(path: Path, **changes: Any) -> None:
+    with torch.serialization.safe_globals([Namespace]):
+        torch.save({**torch.load(path, weights_only=True), **changes}, path)

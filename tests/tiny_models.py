@@ -103,3 +103,13 @@ def labse_like(directory: Path) -> Path:
     bert = plain(directory / "plain", "Bert", wordpiece, max_position_embeddings=64)
     dense = Dense(WIDTH, WIDTH, activation_function=torch.nn.Tanh())
     return sentence_model(directory / "model", bert, Pooling(WIDTH, "cls"), dense, Normalize())
+
+
+def as_published(directory: Path) -> Path:
+    """A small LaBSE with all that stands beside a model on the hub and is not fetched."""
+    model = labse_like(directory)
+    (model / "README.md").write_text("---\nlanguage: [de]\nlicense: apache-2.0\n---\n# A model\n")
+    (model / "pytorch_model.bin").write_bytes(b"a pickle, beside the safetensors")
+    (model / "onnx").mkdir()
+    (model / "onnx" / "config.json").write_text("{}")
+    return model
