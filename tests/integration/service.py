@@ -161,6 +161,16 @@ def service(folder: Path, data_dir: Path | None = None) -> Iterator[Service]:
         yield Service(folder, data_dir or folder / "data", valkey, stack)
 
 
+@contextmanager
+def service_with_corpora(folder: Path) -> Iterator[Service]:
+    """A running service that holds the corpora `de` and `en`, and that must not have met a surprise in the end."""
+    with service(folder) as started:
+        for name, word in (("de", "Haus"), ("en", "house")):
+            started.api.succeeded(started.api.upload(name, numbered(word, 30), name))
+        yield started
+        assert "Traceback" not in started.api.process.log + started.worker.log
+
+
 def problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
     """The problem document of a response, which must be one, with this status and code."""
     assert response.status_code == status, response.text

@@ -13,16 +13,8 @@ import pytest
 
 from bitextmine import __version__
 from bitextmine.cli import run
-from tests.tiny_encoder import build_tiny_encoder
 
 SENTENCES = 40
-
-
-@pytest.fixture(scope="module")
-def encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("encoders")
-    build_tiny_encoder(directory / "tiny")
-    return directory
 
 
 @pytest.fixture

@@ -14,16 +14,8 @@ from bitextmine.encoders import open_encoder
 from bitextmine.encoders.postprocess import PostProcessing
 from bitextmine.evaluation.retrieval import accuracies
 from bitextmine.margin import Margin
-from tests.tiny_encoder import build_tiny_encoder
 
 SENTENCES = 40
-
-
-@pytest.fixture(scope="module")
-def encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("encoders")
-    build_tiny_encoder(directory / "tiny")
-    return directory
 
 
 @pytest.fixture

@@ -10,18 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.service import Api, Service, numbered, problem, service
+from tests.integration.service import Api, Service, numbered, problem, service_with_corpora
 
 ADVICE = "delete corpus 'victim' over the API and upload it again"
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with service(tmp_path_factory.mktemp("damage")) as started:
-        for name, word in (("de", "Haus"), ("en", "house")):
-            started.api.succeeded(started.api.upload(name, numbered(word, 30), name))
+    with service_with_corpora(tmp_path_factory.mktemp("damage")) as started:
         yield started
-        assert "Traceback" not in started.api.process.log + started.worker.log
 
 
 @pytest.fixture(scope="module")

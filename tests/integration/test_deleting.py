@@ -9,17 +9,14 @@ import pytest
 from bitextmine.artifacts import ArtifactStore
 from bitextmine.catalog import Catalog
 from bitextmine.corpus import CorpusFile, ingest
-from tests.integration.service import Api, Service, numbered, problem, service, text_of
+from tests.integration.service import Api, Service, numbered, problem, service_with_corpora, text_of
 from tests.integration.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with service(tmp_path_factory.mktemp("deleting")) as started:
-        for name, word in (("de", "Haus"), ("en", "house")):
-            started.api.succeeded(started.api.upload(name, numbered(word, 30), name))
+    with service_with_corpora(tmp_path_factory.mktemp("deleting")) as started:
         yield started
-        assert "Traceback" not in started.api.process.log + started.worker.log
 
 
 @pytest.fixture(scope="module")

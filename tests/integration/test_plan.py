@@ -21,16 +21,8 @@ from bitextmine.planner import Plan
 from bitextmine.resources import Resources
 from bitextmine.search.method import Method
 from tests.integration.service import Api, numbered, problem, service
-from tests.tiny_encoder import build_tiny_encoder
 
 SENTENCES = 300
-
-
-@pytest.fixture(scope="module")
-def encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("encoders")
-    build_tiny_encoder(directory / "tiny")
-    return directory
 
 
 @pytest.fixture(scope="module")

@@ -17,17 +17,9 @@ from bitextmine.corpus.readers import RawBlock
 from bitextmine.encoders import Encoder
 from bitextmine.errors import CorpusInputError, DiskFullError, ParameterError
 from bitextmine.line_vectors import embed_lines
-from tests.tiny_encoder import build_tiny_encoder
 
 LINES = ["the museum opens at nine", "", "Wo ist der Bahnhof?", "the museum opens at nine", "خريطة", "ตลาด 🙂 ", "a\tb"]
 TEXTS = {0: LINES[0], 2: LINES[2], 3: LINES[3], 4: LINES[4], 5: "ตลาด 🙂"}
-
-
-@pytest.fixture(scope="module")
-def encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("encoders")
-    build_tiny_encoder(directory / "tiny")
-    return directory
 
 
 @pytest.fixture
