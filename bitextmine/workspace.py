@@ -9,9 +9,11 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from bitextmine.artifacts import ArtifactStore
+from bitextmine.tenants import DEFAULT_TENANT, check_tenant, is_tenant
 
 DATA_DIR_VARIABLE = "BITEXTMINE_DATA_DIR"
 ENCODERS_DIR_VARIABLE = "BITEXTMINE_ENCODERS_DIR"
+_TENANTS = "tenants"
 
 
 def default_data_dir() -> Path:
@@ -31,14 +33,42 @@ def default_encoders_dir() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """One data directory. Everything that matters is in `artifacts` and `corpora`; the rest can be made again."""
+    """One tenant's data. Everything that matters is in `artifacts` and `corpora`; the rest can be made again.
+
+    The data directory itself is the default tenant's; others have a directory each below it, laid out the same way.
+    They share no files but the encoders: what one has stored decides nothing of what another sees, not even how fast.
+    """
 
     root: Path
     encoders: Path
+    tenant: str = DEFAULT_TENANT
 
     @classmethod
     def at(cls, root: Path | None = None, encoders: Path | None = None) -> Workspace:
         return cls(root or default_data_dir(), encoders or default_encoders_dir())
+
+    def of_tenant(self, tenant: str) -> Workspace:
+        """The workspace of one of the tenants of this data directory.
+
+        Raises:
+            ParameterError: `invalid-name`: the tenant's name cannot be one; it becomes part of a path.
+        """
+        base = self.data_dir
+        if check_tenant(tenant) == DEFAULT_TENANT:
+            return Workspace(base, self.encoders)
+        return Workspace(base / _TENANTS / tenant, self.encoders, tenant)
+
+    def of_all_tenants(self) -> list[Workspace]:
+        """The workspaces that there are, the default one first."""
+        directory = self.data_dir / _TENANTS
+        names = sorted(path.name for path in directory.iterdir()) if directory.is_dir() else []
+        others = [name for name in names if is_tenant(name) and name != DEFAULT_TENANT]
+        return [self.of_tenant(name) for name in (DEFAULT_TENANT, *others)]
+
+    @property
+    def data_dir(self) -> Path:
+        """The directory that all tenants are in: calibration, keys and the queue belong to all of them."""
+        return self.root if self.tenant == DEFAULT_TENANT else self.root.parent.parent
 
     @property
     def artifacts(self) -> ArtifactStore:

@@ -19,6 +19,7 @@ QUEUE = "bitextmine"
 ACTOR = "run_job"
 HEARTBEAT_SECONDS = 15.0
 _NAMESPACE = f"{PREFIX}queue"
+_PASSWORD = re.compile(r"((?:^\w*://|\bpassword=))(?:.*(?=@)|[^&]*)(@?)") 
 _ALWAYS = 1_000_000  # do maintenance with every command: the messages of dead workers come back soonest
 
 
@@ -38,8 +39,16 @@ def connect(url: str) -> redis.Redis:
         )
         client.connection_pool.make_connection()  # not made use of: it is what finds unknown options in the URL
     except (ValueError, TypeError) as error:
-        raise ParameterError(f"{url!r} is not a Redis URL: {error}") from error
+        raise ParameterError(_why_not(url, error)) from None  # its cause would quote parts of a password
     return client
+
+
+def _why_not(url: str, error: Exception) -> str:
+    """What is wrong with a URL, without the password that may be in it."""
+    shown = _PASSWORD.sub(r"\1***\2", url)
+    if shown == url:
+        return f"{url!r} is not a Redis URL: {error}"
+    return f"{shown!r} is not a Redis URL: / : @ ? # and % in a password are written %2F %3A %40 %3F %23 and %25"
 
 
 def make_broker(client: redis.Redis, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> RedisBroker:

@@ -10,6 +10,8 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt
 
+from bitextmine.tenants import DEFAULT_TENANT
+
 
 class JobState(StrEnum):
     """queued -> running -> succeeded | failed | cancelled; a worker that shuts down puts its job back to queued."""
@@ -28,7 +30,9 @@ class JobState(StrEnum):
 
 class JobKind(StrEnum):
     INGEST = "ingest"
+    INDEX = "index"
     MINE = "mine"
+    SCORE = "score"
 
 
 class JobError(BaseModel):
@@ -54,7 +58,8 @@ class JobProgress(BaseModel):
 
 class JobRecord(BaseModel):
     """One job. `attempts` counts the processes started for it, `fruitless_attempts` those since the last that left
-    something for the next to find; `stage_seconds` is the wall time each stage took.
+    something for the next to find; `stage_seconds` is the wall time each stage took; `plan` is what the job was
+    expected to cost when it was sent.
     """
 
     model_config = ConfigDict(validate_assignment=True)
@@ -62,6 +67,8 @@ class JobRecord(BaseModel):
     id: str
     kind: JobKind
     spec: dict[str, Any]
+    tenant: str = DEFAULT_TENANT
+    plan: dict[str, Any] | None = None
     state: JobState = JobState.QUEUED
     progress: JobProgress | None = None
     attempts: NonNegativeInt = 0
@@ -76,9 +83,9 @@ class JobRecord(BaseModel):
     stage_seconds: dict[str, float] = Field(default_factory=dict)
 
     @classmethod
-    def new(cls, kind: JobKind, spec: dict[str, Any]) -> JobRecord:
-        """A queued job with a fresh id."""
-        return cls(id=new_job_id(), kind=kind, spec=spec, created=now())
+    def new(cls, kind: JobKind, spec: dict[str, Any], **fields: Any) -> JobRecord:
+        """A queued job with a fresh id; `fields` are further ones of the record."""
+        return cls(id=new_job_id(), kind=kind, spec=spec, created=now(), **fields)
 
 
 def new_job_id() -> str:

@@ -20,6 +20,40 @@ class IngestSpec(BaseModel):
     max_bytes: int
 
 
+class IndexSpec(BaseModel):
+    """Embed a corpus and index its vectors, so that it can be searched online."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    corpus: str
+    digest: str
+    encoder: str
+    allow_uncovered_languages: bool = False
+
+
+class ScoreSpec(BaseModel):
+    """Score the pairs of an uploaded bitext against background corpora."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    upload: str  # the file under the workspace's uploads
+    sha256: str
+    source: str  # the file's name, for provenance
+    format: str
+    src_lang: str  # deu_Latn form
+    tgt_lang: str
+    src_background: str | None  # corpora by name and digest
+    tgt_background: str | None
+    src_digest: str | None
+    tgt_digest: str | None
+    encoder: str
+    k: int
+    margin: str
+    max_chars: int
+    max_bytes: int
+    allow_uncovered_languages: bool = False
+
+
 class MineSpec(BaseModel):
     """Mine two corpora. They are named by digest too, so that a name given to other text meanwhile changes nothing."""
 

@@ -4,6 +4,7 @@
 | --- | --- | --- |
 | `job:<id>` | string | the record as JSON |
 | `jobs` | sorted set | every id; equal scores, so that it is ordered by id, which is by age |
+| `jobs:<tenant>` | sorted set | those of one tenant |
 | `unfinished` | set | the ids of jobs in no final state |
 | `lease:<id>` | string with a time to live | who runs the job now |
 | `workers` | sorted set | the live workers, by the second (on the server's clock) at which they count as dead |
@@ -11,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -63,12 +64,16 @@ class JobStore:
         self._release = client.register_script(_RELEASE)
 
     @unavailable_named()
-    def create(self, kind: JobKind, spec: dict[str, Any]) -> JobRecord:
-        """Store a new queued job; the caller enqueues it (a worker finds it sooner or later if that fails)."""
-        record = JobRecord.new(kind, spec)
+    def create(self, kind: JobKind, spec: dict[str, Any], **fields: Any) -> JobRecord:
+        """Store a new queued job; the caller enqueues it (a worker finds it sooner or later if that fails).
+
+        `fields` are further ones of the record: tenant, plan.
+        """
+        record = JobRecord.new(kind, spec, **fields)
         with self._client.pipeline(transaction=True) as pipe:
             pipe.set(_job_key(record.id), record.model_dump_json())
             pipe.zadd(_INDEX, {record.id: 0})
+            pipe.zadd(_tenant_key(record.tenant), {record.id: 0})
             pipe.sadd(_UNFINISHED, record.id)
             pipe.execute()
         return record
@@ -78,10 +83,12 @@ class JobStore:
         return _parse(job_id, self._client.get(_job_key(job_id)))
 
     @unavailable_named()
-    def recent(self, limit: int, before: str | None = None) -> list[JobRecord]:
-        """Up to `limit` jobs, newest first; `before` is the id of the last job of the page before."""
+    def recent(self, limit: int, before: str | None = None, *, tenant: str | None = None) -> list[JobRecord]:
+        """Up to `limit` jobs (of a tenant), newest first; `before` is the id of the last job of the page before."""
         newest = f"({before}" if before else "+"
-        ids = self._client.zrange(_INDEX, newest, "-", desc=True, bylex=True, offset=0, num=limit)
+        ids = self._client.zrange(
+            _tenant_key(tenant) if tenant else _INDEX, newest, "-", desc=True, bylex=True, offset=0, num=limit
+        )
         stored = self._client.mget([_job_key(_text(job_id)) for job_id in ids]) if ids else []
         return [JobRecord.model_validate_json(text) for text in stored if text is not None]
 
@@ -202,9 +209,10 @@ class JobStore:
         Raises:
             ConflictError: the job is not over (code job-unfinished).
         """
-        if not self.get(job_id).state.final:
+        record = self.get(job_id)
+        if not record.state.final:
             raise ConflictError(f"job {job_id} is not over: cancel it first", code="job-unfinished")
-        self._forget([job_id])
+        self._forget([job_id], {record.tenant})
 
     @unavailable_named()
     def prune(self, keep: int) -> int:
@@ -215,14 +223,17 @@ class JobStore:
         oldest = self._client.zrange(_INDEX, 0, surplus + self._client.scard(_UNFINISHED) - 1)
         unfinished = set(self._client.smembers(_UNFINISHED))  # read last: what is missing from it stays finished
         doomed = [_text(job_id) for job_id in oldest if job_id not in unfinished][:surplus]
-        self._forget(doomed)
+        stored = self._client.mget([_job_key(job_id) for job_id in doomed]) if doomed else []
+        self._forget(doomed, {JobRecord.model_validate_json(text).tenant for text in stored if text is not None})
         return len(doomed)
 
-    def _forget(self, job_ids: Sequence[str]) -> None:
+    def _forget(self, job_ids: Sequence[str], tenants: Collection[str]) -> None:
         with self._client.pipeline(transaction=True) as pipe:
             for job_id in job_ids:
                 pipe.delete(_job_key(job_id))
                 pipe.zrem(_INDEX, job_id)
+                for tenant in tenants:
+                    pipe.zrem(_tenant_key(tenant), job_id)
             pipe.execute()
 
     @unavailable_named()
@@ -293,6 +304,10 @@ def _text(member: Any) -> str:
 
 def _job_key(job_id: str) -> str:
     return f"{PREFIX}job:{job_id}"
+
+
+def _tenant_key(tenant: str) -> str:
+    return f"{_INDEX}:{tenant}"
 
 
 def _lease_key(job_id: str) -> str:

@@ -64,6 +64,7 @@ class Attempt:
         return ChildRequest(
             kind=self.record.kind,
             spec=self.record.spec,
+            tenant=self.record.tenant,
             data_dir=self.settings.data_dir,
             encoders_dir=self.settings.encoders_dir,
             resources=self.settings.resources,

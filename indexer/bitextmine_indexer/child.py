@@ -27,6 +27,7 @@ from bitextmine.errors import BitextmineError, DiskFullError, is_disk_full
 from bitextmine.jobs.record import JobKind
 from bitextmine.progress import Progress
 from bitextmine.resources import Resources
+from bitextmine.tenants import DEFAULT_TENANT
 from bitextmine.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class ChildRequest(BaseModel):
 
     kind: JobKind
     spec: dict[str, Any]
+    tenant: str = DEFAULT_TENANT
     data_dir: Path
     encoders_dir: Path
     resources: Resources
@@ -83,7 +85,7 @@ def main(run: Stages | None = None) -> int:
 
 
 def _result(run: Stages, request: ChildRequest, reports: _Reports) -> dict[str, Any]:
-    workspace = Workspace(request.data_dir, request.encoders_dir)
+    workspace = Workspace(request.data_dir, request.encoders_dir).of_tenant(request.tenant)
     result = run(request.kind, request.spec, workspace, request.resources, reports)
     reports.flush()
     return result

@@ -108,10 +108,13 @@ class Worker:
 
     def _sweep_files(self) -> None:
         try:
-            self._settings.workspace.artifacts.sweep(self._complain)
+            workspaces = self._settings.workspace.of_all_tenants()
+            for workspace in workspaces:
+                workspace.artifacts.sweep(self._complain)
             with suppress(StoreUnavailableError):
                 needed = {str(record.spec.get("upload")) for record in self._store.unfinished_records()}
-                sweep_uploads(self._settings.workspace.uploads, needed, self._complain)
+                for workspace in workspaces:
+                    sweep_uploads(workspace.uploads, needed, self._complain)
         except OSError as error:  # not even a directory can be read
             self._complain(error)
 

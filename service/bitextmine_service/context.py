@@ -1,27 +1,31 @@
-"""What every route works with: made once in `create_app`, handed to routes as a dependency."""
+"""What every route works with: the service, made once in `create_app`, and a request's view of it, a dependency."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from dramatiq.brokers.redis import RedisBroker
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Query, Request, Security
 from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBearer
+from pydantic import BaseModel
 
 from bitextmine.catalog import Catalog
 from bitextmine.encoders.opened import OpenEncoders
 from bitextmine.errors import BitextmineError, ParameterError, StoreUnavailableError
 from bitextmine.jobs.queue import enqueue
 from bitextmine.jobs.record import JobKind, JobRecord
-from bitextmine.jobs.specs import IngestSpec, MineSpec
 from bitextmine.jobs.store import JobStore
-from bitextmine_service.models import JobOut
+from bitextmine.jobs.tenant_jobs import TenantJobs
+from bitextmine.keys import LOCAL, Caller, Scope
+from bitextmine.workspace import Workspace
+from bitextmine_service.models.jobs import JobOut
 from bitextmine_service.results import Results
 from bitextmine_service.settings import ServiceSettings
 
@@ -30,47 +34,88 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Context:
+class Service:
+    """What is there once."""
+
     settings: ServiceSettings
-    jobs: JobStore
+    store: JobStore
     broker: RedisBroker
     encoders: OpenEncoders
     results: Results
 
+
+@dataclass(frozen=True)
+class Context:
+    """One request's view of the service: all that it sees is its caller's tenant's."""
+
+    service: Service
+    caller: Caller
+
+    @property
+    def settings(self) -> ServiceSettings:
+        return self.service.settings
+
+    @property
+    def encoders(self) -> OpenEncoders:
+        return self.service.encoders
+
+    @property
+    def workspace(self) -> Workspace:
+        return self.settings.workspace.of_tenant(self.caller.tenant)
+
     @property
     def catalog(self) -> Catalog:
-        place = self.settings.workspace
+        place = self.workspace
         return Catalog(place.corpora, place.artifacts)
+
+    @property
+    def jobs(self) -> TenantJobs:
+        return TenantJobs(self.service.store, self.caller.tenant)
 
     def check_room_for_a_job(self) -> None:
         """
         Raises:
             BitextmineError: `too-many-jobs` (429) or `store-unavailable` (503).
         """
-        waiting = len(self.jobs.unfinished())
+        waiting = len(self.service.store.unfinished())
         if waiting >= self.settings.max_unfinished_jobs:
             raise BitextmineError(f"{waiting:,} jobs are waiting or running; try again later", code="too-many-jobs")
 
-    def submit(self, kind: JobKind, spec: IngestSpec | MineSpec) -> JobRecord:
-        """Record the job and put it into the queue.
+    def submit(self, kind: JobKind, spec: BaseModel, **fields: Any) -> JobRecord:
+        """Record the job and put it into the queue; `fields` are further ones of its record.
 
         Raises:
             StoreUnavailableError: there is no such job; once it is recorded, idle workers find it in any case.
         """
-        record = self.jobs.create(kind, spec.model_dump(mode="json"))
+        record = self.jobs.create(kind, spec.model_dump(mode="json"), **fields)
         try:
-            enqueue(self.broker, record.id)
+            enqueue(self.service.broker, record.id)
         except StoreUnavailableError as error:
             _logger.warning("job %s is recorded and not enqueued: %s", record.id, error)
         return record
 
 
 def context_of(request: Request) -> Context:
-    context: Context = request.app.state.context
-    return context
+    service: Service = request.app.state.service
+    caller: Caller = getattr(request.state, "caller", LOCAL)
+    return Context(service, caller)
 
 
-Ctx = Annotated[Context, Depends(context_of)]
+def _allowed(scope: Scope) -> Callable[..., Awaitable[Context]]:
+    """A dependency: the request's context, where its key has the scope."""
+
+    async def checked(request: Request, _: Annotated[object, Security(_BEARER)]) -> Context:
+        context = context_of(request)
+        context.caller.check(scope)
+        return context
+
+    return checked
+
+
+_BEARER = HTTPBearer(auto_error=False, scheme_name="key", description="A key, as `bitextmine keys create` gives it.")
+Ctx = Annotated[Context, Depends(_allowed(Scope.READ))]  # routes that look
+MineCtx = Annotated[Context, Depends(_allowed(Scope.MINE))]  # routes that change or compute much
+AdminCtx = Annotated[Context, Depends(_allowed(Scope.ADMIN))]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Most items of a page.")]
 Cursor = Annotated[str | None, Query(max_length=200, description="The next_cursor of the page before.")]
 

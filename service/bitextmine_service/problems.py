@@ -32,6 +32,7 @@ STATUS: Mapping[str, HTTPStatus] = {
     "conflict": HTTPStatus.CONFLICT,
     "corpus-exists": HTTPStatus.CONFLICT,
     "corpus-in-use": HTTPStatus.CONFLICT,
+    "scope-missing": HTTPStatus.FORBIDDEN,
     "job-finished": HTTPStatus.CONFLICT,
     "job-unfinished": HTTPStatus.CONFLICT,
     "upload-too-large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

@@ -14,8 +14,8 @@ from fastapi.responses import StreamingResponse
 
 from bitextmine.bitext import KIND, Bitext, ExportFormat, export_lines, pair_record
 from bitextmine.errors import ArtifactError, NotFoundError, ParameterError
-from bitextmine_service.context import Context, Ctx, Cursor, Limit, decode_cursor, page
-from bitextmine_service.models import BitextOut, BitextPage, PairOut, PairPage
+from bitextmine_service.context import Context, Ctx, Cursor, Limit, MineCtx, decode_cursor, page
+from bitextmine_service.models.bitexts import BitextOut, BitextPage, PairOut, PairPage
 from bitextmine_service.problems import documented
 
 router = APIRouter(prefix="/v1/bitexts", tags=["bitexts"])
@@ -31,7 +31,7 @@ _logger = logging.getLogger(__name__)
 @router.get("", responses=documented())
 def list_bitexts(context: Ctx, limit: Limit = 100, cursor: Cursor = None) -> BitextPage:
     """The mined bitexts, newest first."""
-    store = context.settings.workspace.artifacts
+    store = context.workspace.artifacts
     before = _decode(cursor)
     listed = [found for found in store.published(KIND) if _DIGEST.fullmatch(found[1])]
     older = (found for found in reversed(listed) if before is None or found < before)
@@ -60,9 +60,9 @@ def get_bitext(context: Ctx, bitext_id: BitextId) -> BitextOut:
     response_class=Response,
     responses=documented(HTTPStatus.NOT_FOUND),
 )
-def delete_bitext(context: Ctx, bitext_id: BitextId) -> None:
+def delete_bitext(context: MineCtx, bitext_id: BitextId) -> None:
     """Delete a bitext, were it damaged. Mining the same corpora again is quick: what it was made of is kept."""
-    store = context.settings.workspace.artifacts
+    store = context.workspace.artifacts
     if not (_DIGEST.fullmatch(bitext_id) and store.path(KIND, bitext_id).is_dir()):
         raise _not_found(bitext_id)
     store.delete(KIND, bitext_id)
@@ -108,7 +108,7 @@ def download(
 
 
 def _open(context: Context, bitext_id: str) -> Bitext:
-    store = context.settings.workspace.artifacts
+    store = context.workspace.artifacts
     artifact = store.open(KIND, bitext_id, repair=_REPAIR) if _DIGEST.fullmatch(bitext_id) else None
     if artifact is None:
         raise _not_found(bitext_id)

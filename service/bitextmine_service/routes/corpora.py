@@ -18,8 +18,9 @@ from bitextmine.jobs.record import JobKind
 from bitextmine.jobs.specs import IngestSpec
 from bitextmine.languages import parse_language
 from bitextmine_service import uploads
-from bitextmine_service.context import Context, Ctx, Cursor, Limit, accepted, decode_cursor, page
-from bitextmine_service.models import CorpusOut, CorpusPage, JobOut, RefusedLine, RefusedPage
+from bitextmine_service.context import Context, Ctx, Cursor, Limit, MineCtx, accepted, decode_cursor, page
+from bitextmine_service.models.corpora import CorpusOut, CorpusPage, RefusedLine, RefusedPage
+from bitextmine_service.models.jobs import JobOut
 from bitextmine_service.problems import documented
 
 router = APIRouter(prefix="/v1/corpora", tags=["corpora"])
@@ -49,7 +50,7 @@ UploadBody = {
 )
 async def create_corpus(
     request: Request,
-    context: Ctx,
+    context: MineCtx,
     name: Annotated[str, Query(pattern=f"^{NAME_PATTERN}$", description="A name for the corpus, not taken yet.")],
     lang: Annotated[str, Query(max_length=40, description="Its language: de, deu, deu_Latn, zh-Hans ...")],
     form: Annotated[
@@ -67,7 +68,7 @@ async def create_corpus(
     limit = context.settings.max_upload_bytes
     uploads.check_size(int(request.headers.get("content-length", "0")), limit)
     await to_thread.run_sync(_check_free, context, name)
-    upload = await uploads.receive(request.stream(), context.settings.workspace.uploads, limit)
+    upload = await uploads.receive(request.stream(), context.workspace.uploads, limit)
     spec = IngestSpec(
         name=name,
         lang=language,
@@ -81,7 +82,7 @@ async def create_corpus(
     try:
         record = await to_thread.run_sync(context.submit, JobKind.INGEST, spec)
     except BaseException:
-        uploads.discard(context.settings.workspace.uploads, upload.name)
+        uploads.discard(context.workspace.uploads, upload.name)
         raise
     return accepted(record)
 
@@ -121,7 +122,7 @@ def get_refused_lines(context: Ctx, name: NamePath, limit: Limit = 100, cursor: 
     response_class=Response,
     responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-def delete_corpus(context: Ctx, name: NamePath) -> None:
+def delete_corpus(context: MineCtx, name: NamePath) -> None:
     """Delete a corpus and its embeddings. Bitexts mined from it stay. Refused while a job uses it."""
     if not context.catalog.has(name):
         raise NotFoundError(f"there is no corpus {name!r}", code="corpus-not-found")

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 
 from bitextmine.encoders.pool import Embedded
 from bitextmine_service.context import context_of
-from bitextmine_service.models import EmbeddingsIn, EmbeddingsOut, EncodingFormat
+from bitextmine_service.models.embeddings import EmbeddingsIn, EmbeddingsOut, EncodingFormat
 from bitextmine_service.problems import documented
 
 router = APIRouter(prefix="/v1", tags=["encoders"])
@@ -44,7 +44,7 @@ async def create_embeddings(request: Request, wanted: EmbeddingsIn) -> Response:
     future = encoders.submit(wanted.model, texts)
     if future is None:  # it is not open yet, which takes looking at files
         future = await run_in_threadpool(encoders.open_and_submit, wanted.model, texts)
-    embedded = await _unless_the_client_leaves(request, context.results.future(future))
+    embedded = await _unless_the_client_leaves(request, context.service.results.future(future))
     if len(texts) <= _FEW:
         content = _content(wanted, embedded)
     else:

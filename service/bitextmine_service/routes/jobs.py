@@ -15,8 +15,8 @@ from bitextmine.jobs.record import JobKind
 from bitextmine.jobs.specs import MineSpec
 from bitextmine.mining import MiningParameters, check_minable
 from bitextmine_service import uploads
-from bitextmine_service.context import Ctx, Cursor, Limit, accepted
-from bitextmine_service.models import JobOut, JobPage, MiningJobIn
+from bitextmine_service.context import Ctx, Cursor, Limit, MineCtx, accepted
+from bitextmine_service.models.jobs import JobOut, JobPage, MiningJobIn
 from bitextmine_service.problems import documented
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
@@ -35,7 +35,7 @@ JobId = Annotated[str, Path(max_length=64, description="The job's id.")]
         HTTPStatus.SERVICE_UNAVAILABLE,
     ),
 )
-def create_mining_job(context: Ctx, wanted: MiningJobIn) -> JSONResponse:
+def create_mining_job(context: MineCtx, wanted: MiningJobIn) -> JSONResponse:
     """Mine sentence pairs from two corpora. What cannot work is refused here, before any work."""
     parameters = MiningParameters(
         k=wanted.k,
@@ -77,7 +77,7 @@ def get_job(context: Ctx, job_id: JobId) -> JobOut:
     response_class=Response,
     responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-def delete_job(context: Ctx, job_id: JobId) -> None:
+def delete_job(context: MineCtx, job_id: JobId) -> None:
     """Forget a job that is over. What it made stays."""
     context.jobs.delete(job_id)
 
@@ -88,9 +88,9 @@ def delete_job(context: Ctx, job_id: JobId) -> None:
     response_model=JobOut,
     responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-def cancel_job(context: Ctx, job_id: JobId) -> JSONResponse:
+def cancel_job(context: MineCtx, job_id: JobId) -> JSONResponse:
     """Cancel a job: a waiting one at once, a running one within seconds. What it finished is kept for a next try."""
     record = context.jobs.request_cancel(job_id)
     if record.kind is JobKind.INGEST and record.state.final:  # it never ran, so no worker will tidy up after it
-        uploads.discard(context.settings.workspace.uploads, record.spec["upload"])
+        uploads.discard(context.workspace.uploads, record.spec["upload"])
     return accepted(record)

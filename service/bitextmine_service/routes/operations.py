@@ -13,7 +13,7 @@ from bitextmine import __version__
 from bitextmine.encoders import PRESETS, installed
 from bitextmine.errors import BitextmineError, StoreUnavailableError
 from bitextmine_service.context import Context, Ctx
-from bitextmine_service.models import Check, EncoderList, EncoderOut, Liveness, Readiness
+from bitextmine_service.models.operations import Check, EncoderList, EncoderOut, Liveness, Readiness
 from bitextmine_service.problems import RETRY_SECONDS, documented
 
 router = APIRouter(tags=["operations"])
@@ -87,11 +87,11 @@ def _check(name: str, look: Callable[[], str]) -> Check:
 
 
 def _redis(context: Context) -> str:
-    return f"{len(context.jobs.unfinished())} jobs unfinished"
+    return f"{len(context.service.store.unfinished())} jobs unfinished"
 
 
 def _workers(context: Context) -> str:
-    if not (workers := context.jobs.workers()):
+    if not (workers := context.service.store.workers()):
         raise StoreUnavailableError("no worker has been heard of lately")
     return f"{len(workers)} alive"
 

@@ -17,7 +17,7 @@ from bitextmine.planner import make_plan
 from bitextmine.resources import Resources, default_memory, default_threads, parse_memory
 from bitextmine.search.method import DEFAULT_RECALL, LEAST_RECALL, MOST_RECALL, Method
 from bitextmine_service.context import Context, Ctx
-from bitextmine_service.models import Name
+from bitextmine_service.models.common import Name
 from bitextmine_service.problems import documented
 
 router = APIRouter(prefix="/v1", tags=["jobs"])

@@ -1,0 +1,38 @@
+"""A mining job: two corpora become a bitext."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from bitextmine.calibration import load_calibration
+from bitextmine.encoders import open_encoder
+from bitextmine.jobs.specs import MineSpec
+from bitextmine.margin import Margin, Retrieval
+from bitextmine.mining import MiningParameters, mine, plan_mining
+from bitextmine.search.method import Method
+from bitextmine_indexer.kinds.task import Task
+
+log = logging.getLogger(__name__)
+
+
+def run(spec: MineSpec, task: Task) -> dict[str, Any]:
+    parameters = MiningParameters(
+        k=spec.k,
+        margin=Margin(spec.margin),
+        retrieval=Retrieval(spec.retrieval),
+        threshold=spec.threshold,
+        ceiling=spec.ceiling,
+        allow_uncovered_languages=spec.allow_uncovered_languages,
+        drop_identical=spec.drop_identical,
+        method=Method(spec.method),
+        target_recall=spec.target_recall,
+    )
+    resources = task.resources
+    encoder = open_encoder(spec.encoder, task.workspace.encoders, threads=resources.threads, device=resources.device)
+    src, tgt = task.corpus(spec.src, spec.src_digest), task.corpus(spec.tgt, spec.tgt_digest)
+    rates = load_calibration(task.workspace.data_dir)
+    plan = plan_mining(src, tgt, encoder, parameters, resources=resources, calibration=rates)
+    log.info("%s", plan.line())
+    bitext = mine(src, tgt, encoder, task.store, parameters, plan=plan, progress=task.report)
+    return {"bitext": bitext.digest, **{name: value for name, value in bitext.summary.items() if name != "seconds"}}
