@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from bitextmine.corpus.readers import RawBlock
 
@@ -60,7 +61,9 @@ class SentenceBlock:
     refused: list[Refusal] = field(default_factory=list)
 
 
-class _RefusedLineError(Exception):
+class RefusedLineError(Exception):
+    """Why a line, or a part of it, cannot be used."""
+
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
@@ -79,10 +82,10 @@ def clean_block(block: RawBlock, form: CorpusFormat, max_chars: int) -> Sentence
         return SentenceBlock(texts, lines, [None] * count, [None] * count)
     cleaned = SentenceBlock()
     hint = TAB_HINT if form is CorpusFormat.TEXT and _is_table(block) else ""
-    for number, raw in _numbered(block):
+    for number, raw in numbered(block):
         try:
             text, identifier, document = _parse(raw, form, max_chars)
-        except _RefusedLineError as refusal:
+        except RefusedLineError as refusal:
             cleaned.refused.append(Refusal(number, refusal.reason, refusal.detail + hint * refusal.is_tab))
             continue
         cleaned.texts.append(text)
@@ -92,7 +95,8 @@ def clean_block(block: RawBlock, form: CorpusFormat, max_chars: int) -> Sentence
     return cleaned
 
 
-def _numbered(block: RawBlock) -> Iterator[tuple[int, bytes | None]]:
+def numbered(block: RawBlock) -> Iterator[tuple[int, bytes | None]]:
+    """The block's lines with their numbers, the file's first without a byte order mark."""
     for offset, raw in enumerate(block.lines):
         if raw is not None and block.first + offset == 1:
             yield 1, raw.removeprefix(BOM)
@@ -126,57 +130,95 @@ def _is_table(block: RawBlock) -> bool:
 
 
 def _parse(raw: bytes | None, form: CorpusFormat, max_chars: int) -> tuple[str, str | None, str | None]:
-    if raw is None:
-        raise _RefusedLineError(Reason.TOO_LONG, f"a line far longer than {max_chars:,} characters")
-    try:
-        line = raw.decode()
-    except UnicodeDecodeError as error:
-        detail = f"not UTF-8: byte 0x{raw[error.start]:02x} at position {error.start}"
-        raise _RefusedLineError(Reason.NOT_UTF8, detail) from None
-    if not line.strip():
-        raise _RefusedLineError(Reason.EMPTY, "no text")
+    line = decoded(raw, max_chars)
     if form is CorpusFormat.JSONL:
         return _parse_json(line, max_chars)
     if form is CorpusFormat.ID_TSV:
         identifier, tab, text = line.partition("\t")
         if not tab:
-            raise _RefusedLineError(Reason.BAD_RECORD, "no tab between id and sentence")
-        return _clean_text(text, max_chars), _clean_name("id", identifier, max_chars), None
-    return _clean_text(line, max_chars), None, None
+            raise RefusedLineError(Reason.BAD_RECORD, "no tab between id and sentence")
+        return clean_text(text, max_chars), clean_name("id", identifier, max_chars), None
+    return clean_text(line, max_chars), None, None
+
+
+def decoded(raw: bytes | None, max_chars: int) -> str:
+    """A line of a RawBlock as text that is not empty.
+
+    Raises:
+        RefusedLineError: it was too long, is not UTF-8, or is empty.
+    """
+    if raw is None:
+        raise RefusedLineError(Reason.TOO_LONG, f"a line far longer than {max_chars:,} characters")
+    try:
+        line = raw.decode()
+    except UnicodeDecodeError as error:
+        detail = f"not UTF-8: byte 0x{raw[error.start]:02x} at position {error.start}"
+        raise RefusedLineError(Reason.NOT_UTF8, detail) from None
+    if not line.strip():
+        raise RefusedLineError(Reason.EMPTY, "no text")
+    return line
 
 
 def _parse_json(line: str, max_chars: int) -> tuple[str, str | None, str | None]:
+    record = record_with(("text",), line)
+    identifier, document = (name_in(record, name, max_chars) for name in ("id", "doc_id"))
+    return clean_text(record["text"], max_chars), identifier, document
+
+
+def record_with(texts: tuple[str, ...], line: str) -> dict[str, Any]:
+    """The JSON object on a line, which has strings of these names.
+
+    Raises:
+        RefusedLineError: it is not, or has not.
+    """
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise _RefusedLineError(Reason.BAD_RECORD, f"not JSON: {error}") from None
-    if not isinstance(record, dict) or not isinstance(record.get("text"), str):
-        raise _RefusedLineError(Reason.BAD_RECORD, 'not an object with a string "text"')
-    names = []
-    for name in ("id", "doc_id"):
-        value = record.get(name)
-        if isinstance(value, bool) or not isinstance(value, str | int | None):
-            raise _RefusedLineError(Reason.BAD_RECORD, f'"{name}" is neither a string nor an integer')
-        given = "" if value is None else str(value).strip()
-        names.append(_clean_name(name, given, max_chars) if given else None)
-    return _clean_text(record["text"], max_chars), names[0], names[1]
+        raise RefusedLineError(Reason.BAD_RECORD, f"not JSON: {error}") from None
+    if not isinstance(record, dict) or not all(isinstance(record.get(name), str) for name in texts):
+        wanted = " and ".join(f'"{name}"' for name in texts)
+        raise RefusedLineError(Reason.BAD_RECORD, f"not an object with a string {wanted}")
+    return record
 
 
-def _clean_name(what: str, name: str, max_chars: int) -> str:
+def name_in(record: dict[str, Any], name: str, max_chars: int) -> str | None:
+    """An identifier in a record; None where there is none or an empty one.
+
+    Raises:
+        RefusedLineError: it is neither a string nor an integer, or holds what a sentence must not.
+    """
+    value = record.get(name)
+    if isinstance(value, bool) or not isinstance(value, str | int | None):
+        raise RefusedLineError(Reason.BAD_RECORD, f'"{name}" is neither a string nor an integer')
+    given = "" if value is None else str(value).strip()
+    return clean_name(name, given, max_chars) if given else None
+
+
+def clean_name(what: str, name: str, max_chars: int) -> str:
+    """An identifier, cleaned as a sentence is.
+
+    Raises:
+        RefusedLineError: as a bad record that says what it is.
+    """
     try:
-        return _clean_text(name, max_chars)
-    except _RefusedLineError as refusal:
-        raise _RefusedLineError(Reason.BAD_RECORD, f'"{what}": {refusal.detail}') from None
+        return clean_text(name, max_chars)
+    except RefusedLineError as refusal:
+        raise RefusedLineError(Reason.BAD_RECORD, f'"{what}": {refusal.detail}') from None
 
 
-def _clean_text(text: str, max_chars: int) -> str:
+def clean_text(text: str, max_chars: int) -> str:
+    """A sentence, stripped and in NFC.
+
+    Raises:
+        RefusedLineError: it is empty, too long, or holds a control character.
+    """
     text = text.strip()
     if match := _FORBIDDEN.search(text):
         detail = f"control character U+{ord(match.group()):04X} at position {match.start()}"
-        raise _RefusedLineError(Reason.CONTROL_CHARACTER, detail)
+        raise RefusedLineError(Reason.CONTROL_CHARACTER, detail)
     text = unicodedata.normalize("NFC", text)
     if not text:
-        raise _RefusedLineError(Reason.EMPTY, "no text")
+        raise RefusedLineError(Reason.EMPTY, "no text")
     if len(text) > max_chars:
-        raise _RefusedLineError(Reason.TOO_LONG, f"{len(text):,} characters, more than {max_chars:,}")
+        raise RefusedLineError(Reason.TOO_LONG, f"{len(text):,} characters, more than {max_chars:,}")
     return text

@@ -7,7 +7,7 @@ import hashlib
 import io
 import lzma
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +25,13 @@ _MAGIC: tuple[tuple[bytes, Callable[[IO[bytes]], IO[bytes]]], ...] = (
     (b"\x28\xb5\x2f\xfd", lambda raw: cast(IO[bytes], zstd.ZstdFile(raw))),
     *((bytes([0x50 + i]) + b"\x2a\x4d\x18", lambda raw: cast(IO[bytes], zstd.ZstdFile(raw))) for i in range(16)),
 )
+_UTF_16 = "UTF-16 text"
 _UNSUPPORTED = {
     b"BZh": "a bzip2 file",
     b"PK\x03\x04": "a zip archive",
     b"7z\xbc\xaf": "a 7z archive",
-    b"\xff\xfe": "UTF-16 text",
-    b"\xfe\xff": "UTF-16 text",
+    b"\xff\xfe": _UTF_16,
+    b"\xfe\xff": _UTF_16,
     b"PAR1": "a Parquet file",
     b"%PDF": "a PDF",
 }
@@ -78,25 +79,48 @@ def read_blocks(path: Path, limits: Limits, *, name: str | None = None, sha256: 
         sha256: what the file's bytes, hashed as they are read, must amount to in the end; not looked at when empty.
     Raises:
         CorpusInputError: `file-not-found`, `unsupported-input`, `truncated-input`, `corrupt-input`, `input-too-large`,
-            `decompression-bomb` or, after the last line, `input-changed`.
+            `decompression-bomb` or, in the end, `input-changed`.
+    """
+    yield from split_lines(read_chunks(path, limits, name=name, sha256=sha256), limits)
+
+
+def split_lines(chunks: Iterable[tuple[bytes, int]], limits: Limits) -> Iterator[RawBlock]:
+    """The lines of a text that comes in chunks, each with the bytes of the file read so far."""
+    first, pieces, consumed = 1, _LineSplitter(limits.max_line_bytes), 0
+    for chunk, consumed in chunks:
+        if lines := pieces.feed(chunk):
+            yield RawBlock(first, lines, consumed)
+            first += len(lines)
+    if lines := pieces.finish():
+        yield RawBlock(first, lines, consumed)
+
+
+def read_chunks(
+    path: Path, limits: Limits, *, name: str | None = None, sha256: str = "", utf16: bool = False
+) -> Iterator[tuple[bytes, int]]:
+    """The content of a file as `read_blocks` reads it, each chunk with the bytes of the file read so far.
+
+    Args:
+        utf16: whether the file may be UTF-16, as XML may.
+    Raises:
+        CorpusInputError: see `read_blocks`.
     """
     name = name or path.name
-    with _opened(path, name) as (raw, stream, hashed), _errors_named(name):
-        first, pieces = 1, _LineSplitter(limits.max_line_bytes)
+    with _opened(path, name, utf16) as (raw, stream, hashed), _errors_named(name):
         expanded = 0
         while chunk := stream.read(BLOCK_BYTES):
             expanded += len(chunk)
-            _check_size(name, expanded, raw.tell(), limits)
-            if lines := pieces.feed(chunk):
-                yield RawBlock(first, lines, raw.tell())
-                first += len(lines)
-        if lines := pieces.finish():
-            yield RawBlock(first, lines, raw.tell())
+            check_size(name, expanded, raw.tell(), limits)
+            yield chunk, raw.tell()
         while raw.read(BLOCK_BYTES):  # what follows the last compressed stream
             pass
         if sha256 and hashed.sha256 != sha256:
-            message = f"{name} was changed while it was read; run this again when nothing writes to it"
-            raise CorpusInputError(message, code="input-changed")
+            raise changed(name)
+
+
+def changed(name: str) -> CorpusInputError:
+    message = f"{name} was changed while it was read; run this again when nothing writes to it"
+    return CorpusInputError(message, code="input-changed")
 
 
 class _HashedFile(io.RawIOBase):
@@ -202,7 +226,7 @@ class _XzStreams(io.RawIOBase):
 
 
 @contextmanager
-def _opened(path: Path, name: str) -> Iterator[tuple[IO[bytes], IO[bytes], _HashedFile]]:
+def _opened(path: Path, name: str, utf16: bool) -> Iterator[tuple[IO[bytes], IO[bytes], _HashedFile]]:
     """The file's bytes, what they decompress to, and the file itself."""
     try:
         hashed = _HashedFile(path)
@@ -214,7 +238,7 @@ def _opened(path: Path, name: str) -> Iterator[tuple[IO[bytes], IO[bytes], _Hash
         except OSError as error:
             raise CorpusInputError(f"cannot read {name}: {error.strerror}", code="file-not-found") from error
         for magic, what in _UNSUPPORTED.items():
-            if start.startswith(magic):
+            if start.startswith(magic) and not (utf16 and what == _UTF_16):
                 message = f"{name} is {what}; give UTF-8 text or JSONL, plain or as .gz, .xz or .zst"
                 raise CorpusInputError(message, code="unsupported-input")
         for magic, decompressed in _MAGIC:
@@ -236,7 +260,12 @@ def _errors_named(name: str) -> Iterator[None]:
         raise CorpusInputError(f"{name} is damaged: {error}", code="corrupt-input") from error
 
 
-def _check_size(name: str, expanded: int, consumed: int, limits: Limits) -> None:
+def check_size(name: str, expanded: int, consumed: int, limits: Limits) -> None:
+    """Refuse a file of `consumed` bytes whose content has come to `expanded` bytes, if that is too much.
+
+    Raises:
+        CorpusInputError: `input-too-large`, `decompression-bomb`.
+    """
     if expanded > limits.max_bytes:
         message = f"{name} holds more than {limits.max_bytes:,} bytes of text, the limit; split it"
         raise CorpusInputError(message, code="input-too-large")

@@ -63,10 +63,11 @@ class CorpusWriter:
             if kind is None and self._waiting.texts:
                 self._write_shard(len(self._waiting.texts))
 
-    def add(self, block: SentenceBlock) -> None:
+    def add(self, block: SentenceBlock) -> NDArray[np.int64]:
+        """Take a block in; returns the row in the corpus of each of its sentences, (n,)."""
         self._refuse(block.refused)
         if not block.texts:
-            return
+            return np.empty(0, np.int64)
         known = self._seen.count
         hashes = hash_sentences(block.texts)
         rows = self._seen.add(hashes)
@@ -75,6 +76,7 @@ class CorpusWriter:
         self._remember(block, rows, np.flatnonzero(~new))
         while len(self._waiting.texts) >= self._shard_rows:
             self._write_shard(self._shard_rows)
+        return rows
 
     def _keep(self, block: SentenceBlock, hashes: NDArray[np.uint64], positions: NDArray[np.int64]) -> None:
         waiting, digests = self._waiting, hashes.tobytes()
