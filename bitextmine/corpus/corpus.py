@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,10 +12,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bitextmine.artifacts import Artifact
-from bitextmine.corpus.cleaning import Reason, Refusal
+from bitextmine.corpus.cleaning import Refusal
+from bitextmine.corpus.refused import REFUSED, read_refusals
 
 KIND = "corpus"
-SENTENCES, COPIES, REFUSED = "sentences.arrow", "copies.arrow", "refused.jsonl"
+SENTENCES, COPIES = "sentences.arrow", "copies.arrow"
 SENTENCE_SCHEMA = pa.schema(
     [
         ("text", pa.large_string()),
@@ -115,10 +114,7 @@ class Corpus:
 
     def refusals(self, start: int = 0, limit: int | None = None) -> Iterator[Refusal]:
         """The refused lines from number `start` of them on, in the file's order."""
-        with (self.artifact.path / REFUSED).open(encoding="utf-8") as stream:
-            for text in islice(stream, start, None if limit is None else start + limit):
-                record = json.loads(text)
-                yield Refusal(record["line"], Reason(record["reason"]), record["detail"])
+        return read_refusals(self.artifact.path / REFUSED, start, limit)
 
     @property
     def shard_rows(self) -> int:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from bitextmine.corpus.cleaning import Reason, Refusal, SentenceBlock
-from bitextmine.corpus.corpus import COPIES, COPY_SCHEMA, REFUSED, SENTENCE_SCHEMA, SENTENCES
+from bitextmine.corpus.cleaning import Refusal, SentenceBlock
+from bitextmine.corpus.corpus import COPIES, COPY_SCHEMA, SENTENCE_SCHEMA, SENTENCES
 from bitextmine.corpus.dedup import SeenSentences, hash_sentences
-
-REFUSALS_KEPT = 1_000_000  # later ones are counted only: a file of bare newlines must not fill the disk
+from bitextmine.corpus.refused import REFUSED, RefusalLog
 
 
 @dataclass(slots=True)
@@ -38,8 +36,6 @@ class CorpusWriter:
 
     def __init__(self, directory: Path, shard_rows: int) -> None:
         self.duplicates = 0
-        self.refused: Counter[str] = Counter()
-        self.first: Refusal | None = None  # that says more than "no text"
         self.shard_digests: list[str] = []
         self._directory, self._shard_rows = directory, shard_rows
         self._seen = SeenSentences()
@@ -50,10 +46,19 @@ class CorpusWriter:
     def sentences(self) -> int:
         return self._seen.count
 
+    @property
+    def refused(self) -> Counter[str]:
+        return self._refusals.counts
+
+    @property
+    def first(self) -> Refusal | None:
+        """The first refusal that says more than "no text"."""
+        return self._refusals.first
+
     def __enter__(self) -> Self:
         self._shards = self._open_arrow(SENTENCES, SENTENCE_SCHEMA)
         self._copies = self._open_arrow(COPIES, COPY_SCHEMA)
-        self._refusals: IO[str] = self._stack.enter_context((self._directory / REFUSED).open("w", encoding="utf-8"))
+        self._refusals = RefusalLog(self._stack.enter_context((self._directory / REFUSED).open("w", encoding="utf-8")))
         return self
 
     def __exit__(
@@ -65,7 +70,7 @@ class CorpusWriter:
 
     def add(self, block: SentenceBlock) -> NDArray[np.int64]:
         """Take a block in; returns the row in the corpus of each of its sentences, (n,)."""
-        self._refuse(block.refused)
+        self._refusals.add(block.refused)
         if not block.texts:
             return np.empty(0, np.int64)
         known = self._seen.count
@@ -114,16 +119,6 @@ class CorpusWriter:
         self.shard_digests.append(sha256(b"".join(hashes)).hexdigest()[:32])
         for column in (waiting.texts, waiting.ids, waiting.doc_ids, waiting.lines, waiting.hashes):
             del column[:count]
-
-    def _refuse(self, refusals: list[Refusal]) -> None:
-        for refusal in refusals:
-            self.refused[refusal.reason.value] += 1
-            if self.first is None and refusal.reason is not Reason.EMPTY:
-                self.first = refusal
-            if self.refused.total() > REFUSALS_KEPT:
-                continue
-            record = {"line": refusal.line, "reason": refusal.reason.value, "detail": refusal.detail}
-            self._refusals.write(json.dumps(record, ensure_ascii=False) + "\n")
 
     def _open_arrow(self, name: str, schema: pa.Schema) -> pa.ipc.RecordBatchFileWriter:
         sink = self._stack.enter_context(pa.OSFile(str(self._directory / name), "wb"))

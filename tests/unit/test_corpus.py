@@ -280,7 +280,7 @@ def test_the_name_of_a_file_tells_its_format(name: str, form: str) -> None:
 
 
 def test_refusals_beyond_a_limit_are_counted_and_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bitextmine.corpus.writer.REFUSALS_KEPT", 10)
+    monkeypatch.setattr("bitextmine.corpus.refused.REFUSALS_KEPT", 10)
     path = tmp_path / "mostly-empty.txt"
     path.write_text("\n" * 500 + "a sentence\n")
     corpus = ingest(CorpusFile(path, "eng_Latn"), ArtifactStore(tmp_path / "store"))
