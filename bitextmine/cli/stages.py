@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 import rich.progress
 from rich.console import Console
@@ -21,16 +24,49 @@ def say(message: str) -> None:
 
 @contextmanager
 def progress_shown(verbose: bool = False) -> Iterator[Progress]:
-    """A Progress that draws a bar a stage on a terminal; elsewhere a line a stage if `verbose`, or nothing."""
-    if stderr.is_terminal:
-        with _bars() as progress:
-            yield progress
-    elif verbose:
-        lines = StageLines()
-        yield lines
-        lines.finish()
-    else:
-        yield silent
+    """A Progress that draws a bar a stage on a terminal; elsewhere a line a stage if `verbose`, or nothing.
+
+    Each report raises the KeyboardInterrupt of a Ctrl-C that was lost, as one is that comes while native code calls
+    back into Python, which can only print it.
+    """
+    with _interrupts_kept() as interrupted:
+
+        def heeding(progress: Progress) -> Progress:
+            def report(stage: str, done: int, total: int | None) -> None:
+                if interrupted.is_set() and threading.current_thread() is threading.main_thread():
+                    raise KeyboardInterrupt
+                progress(stage, done, total)
+
+            return report
+
+        if stderr.is_terminal:
+            with _bars() as bars:
+                yield heeding(bars)
+        elif verbose:
+            lines = StageLines()
+            yield heeding(lines)
+            lines.finish()
+        else:
+            yield heeding(silent)
+
+
+@contextmanager
+def _interrupts_kept() -> Iterator[threading.Event]:
+    """An event that a Ctrl-C sets, beside the KeyboardInterrupt that it raises; not where Ctrl-C is ignored."""
+    interrupted = threading.Event()
+
+    def keep(number: int, frame: FrameType | None) -> None:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield interrupted
+        return
+    signal.signal(signal.SIGINT, keep)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class StageLines:
