@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from typing import Annotated
@@ -33,10 +32,11 @@ def serve(
     Everything is in the data directory: stop and start at will, unfinished jobs go on. Ctrl-C stops it all.
     The API describes itself at http://HOST:PORT/docs.
     """
-    from bitextmine.jobs.settings import check_level
+    from bitextmine import logs
+    from bitextmine.jobs.settings import LOG_FORMAT_VARIABLE, check_level, check_log_format
     from bitextmine.supervisor.serve import serve as run_service
 
-    logging.basicConfig(level=check_level(log_level), format="%(asctime)s %(levelname)s %(message)s")
+    logs.configure(check_level(log_level), check_log_format(os.environ.get(LOG_FORMAT_VARIABLE, "text")))
     place = console.workspace(data_dir, encoders_dir)
     status = run_service(workspace=place, host=host, port=port, redis_url=redis_url, log_level=log_level)
     raise typer.Exit(status)

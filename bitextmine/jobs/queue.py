@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +20,7 @@ QUEUE = "bitextmine"
 ACTOR = "run_job"
 HEARTBEAT_SECONDS = 15.0
 _NAMESPACE = f"{PREFIX}queue"
-_PASSWORD = re.compile(r"((?:^\w*://|\bpassword=))(?:.*(?=@)|[^&]*)(@?)") 
+_PASSWORDS = re.compile(r"(?s)^(\w+://)?.*@|(?<=://):[^/]*|(?<=password=)[^&]*")
 _ALWAYS = 1_000_000  # do maintenance with every command: the messages of dead workers come back soonest
 
 
@@ -44,11 +45,11 @@ def connect(url: str) -> redis.Redis:
 
 
 def _why_not(url: str, error: Exception) -> str:
-    """What is wrong with a URL, without the password that may be in it."""
-    shown = _PASSWORD.sub(r"\1***\2", url)
+    """What is wrong with a URL, without the password that may be in it or in parts of it that the error quotes."""
+    shown = _PASSWORDS.sub(lambda match: f"{match[1] or ''}***{'@' if match[0].endswith('@') else ''}", url)
     if shown == url:
         return f"{url!r} is not a Redis URL: {error}"
-    return f"{shown!r} is not a Redis URL: / : @ ? # and % in a password are written %2F %3A %40 %3F %23 and %25"
+    return f"{shown!r} is not a Redis URL; in a password / : @ ? # % are written %2F %3A %40 %3F %23 %25"
 
 
 def make_broker(client: redis.Redis, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> RedisBroker:

@@ -59,7 +59,7 @@ class JobProgress(BaseModel):
 class JobRecord(BaseModel):
     """One job. `attempts` counts the processes started for it, `fruitless_attempts` those since the last that left
     something for the next to find; `stage_seconds` is the wall time each stage took; `plan` is what the job was
-    expected to cost when it was sent.
+    expected to cost when it was sent; `request_id` and `trace_id` are of the request that sent it.
     """
 
     model_config = ConfigDict(validate_assignment=True)
@@ -69,6 +69,8 @@ class JobRecord(BaseModel):
     spec: dict[str, Any]
     tenant: str = DEFAULT_TENANT
     plan: dict[str, Any] | None = None
+    request_id: str | None = None
+    trace_id: str | None = None
     state: JobState = JobState.QUEUED
     progress: JobProgress | None = None
     attempts: NonNegativeInt = 0

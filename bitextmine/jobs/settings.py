@@ -9,11 +9,13 @@ from pydantic import BeforeValidator, ValidationError
 
 from bitextmine.errors import ParameterError
 from bitextmine.jobs.queue import connect
+from bitextmine.logs import LogFormat
 
 T = TypeVar("T")
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 LEVELS: tuple[Level, ...] = ("DEBUG", "INFO", "WARNING", "ERROR")
 _PREFIX = "BITEXTMINE_"
+LOG_FORMAT_VARIABLE = "BITEXTMINE_LOG_FORMAT"
 
 
 def check_level(text: str) -> Level:
@@ -25,6 +27,18 @@ def check_level(text: str) -> Level:
     if (level := text.strip().upper()) not in LEVELS:
         raise ParameterError(f"{text!r} is no log level; use {', '.join(LEVELS)}")
     return level
+
+
+def check_log_format(text: str) -> LogFormat:
+    """A log format, written in whatever case.
+
+    Raises:
+        ParameterError: there is no such format.
+    """
+    try:
+        return LogFormat(text.strip().lower())
+    except ValueError:
+        raise ParameterError(f"{text!r} is no log format; use {' or '.join(LogFormat)}") from None
 
 
 def check_redis_url(url: str) -> str:
@@ -59,4 +73,5 @@ def validator(check: Callable[[str], T]) -> Callable[[object], object]:
 
 
 LogLevel = Annotated[Level, BeforeValidator(validator(check_level))]
+LogFormatName = Annotated[LogFormat, BeforeValidator(validator(check_log_format))]
 RedisUrl = Annotated[str, BeforeValidator(validator(check_redis_url))]

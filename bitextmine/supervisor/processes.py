@@ -23,7 +23,6 @@ _TICK = 0.2  # seconds
 _QUICK = 5.0  # a process that dies sooner than this after its start has not really started
 _QUICK_DEATHS = 5  # so many in a row and all is stopped
 _FIRST_DELAY = 0.25  # before a restart; doubled with every quick death
-_GRACE = 10.0  # from SIGTERM to SIGKILL
 _TAIL = 4096  # bytes of a process's output that are kept to explain its death
 _TAIL_LINES = 10
 _WRONG_SETTINGS = 2  # the exit status that says that another start would end the same way
@@ -33,7 +32,8 @@ _WRONG_SETTINGS = 2  # the exit status that says that another start would end th
 class ProcessSpec:
     """What to run: `env` is added to this process's own; the next process starts once `ready` says so.
 
-    Lines of output that hold `unsaid` are not passed on.
+    Lines of output that hold `unsaid` are not passed on; `relogged` ones become records of a logger of that name.
+    Told to stop, it has `grace` seconds to do so.
     """
 
     name: str
@@ -41,6 +41,8 @@ class ProcessSpec:
     env: Mapping[str, str] = field(default_factory=dict)
     ready: Callable[[], bool] = lambda: True
     unsaid: bytes | None = None
+    relogged: bool = False
+    grace: float = 10.0
 
 
 class Supervisor:
@@ -82,7 +84,7 @@ class Supervisor:
             key.data()
 
     def _stop(self, child: _Child) -> None:
-        deadline = time.monotonic() + _GRACE
+        deadline = time.monotonic() + child.spec.grace
         child.signal(signal.SIGTERM)
         while child.running and time.monotonic() < deadline:
             self._forward_output()
@@ -195,6 +197,10 @@ class _Child:
             self._stop_listening(self._process.stdout)
         said = chunk if self.spec.unsaid is None else self._said(chunk, self.spec.unsaid)
         self._tail = (self._tail + said)[-_TAIL:]
+        if self.spec.relogged:
+            for line in filter(None, said.decode(errors="replace").splitlines()):
+                logging.getLogger(self.spec.name).warning("%s", line)
+            return bool(chunk)
         with suppress(OSError):  # nobody reads our output any more: the processes go on without
             self._output.write(said)
             self._output.flush()

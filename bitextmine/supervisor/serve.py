@@ -6,19 +6,21 @@ import fcntl
 import os
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from bitextmine.errors import ConflictError, ParameterError
-from bitextmine.jobs.settings import check_level, check_redis_url
+from bitextmine.jobs.settings import LOG_FORMAT_VARIABLE, check_level, check_log_format, check_redis_url
+from bitextmine.logs import LogFormat
 from bitextmine.supervisor.processes import ProcessSpec, Supervisor
 from bitextmine.supervisor.valkey import OVERCOMMIT_WARNING, answers, private_socket, socket_url, valkey_argv
 from bitextmine.workspace import DATA_DIR_VARIABLE, ENCODERS_DIR_VARIABLE, Workspace
 
 API_ARGV = (sys.executable, "-m", "bitextmine_service")
 WORKER_ARGV = (sys.executable, "-m", "bitextmine_indexer")
-_LOCK = "serve.lock"
+LOCK = "serve.lock"  # in the data directory
 
 
 def serve(
@@ -44,6 +46,7 @@ def serve(
         StoreUnavailableError: there is no Valkey for this machine, and no Redis URL was given.
     """
     log_level = check_level(log_level)
+    log_format = check_log_format(os.environ.get(LOG_FORMAT_VARIABLE, LogFormat.TEXT))
     if redis_url is not None:
         check_redis_url(redis_url)
     with ExitStack() as stack:
@@ -53,11 +56,14 @@ def serve(
         if redis_url is None:
             directory = workspace.root.resolve() / "valkey"
             path = stack.enter_context(private_socket(directory))
-            redis_url = url = socket_url(path)
+            redis_url = socket_url(path)
             argv = valkey_argv(directory, path)
-            specs.append(ProcessSpec("valkey", argv, ready=lambda: answers(url), unsaid=OVERCOMMIT_WARNING))
+            json = log_format is LogFormat.JSON
+            ready = partial(answers, socket_url(path))
+            specs.append(ProcessSpec("valkey", argv, ready=ready, unsaid=OVERCOMMIT_WARNING, relogged=json))
         env = _settings(workspace, redis_url, log_level)
-        specs.append(ProcessSpec("api", api_argv, {**env, "BITEXTMINE_HOST": host, "BITEXTMINE_PORT": str(port)}))
+        address = {"BITEXTMINE_HOST": host, "BITEXTMINE_PORT": str(port)}
+        specs.append(ProcessSpec("api", api_argv, {**env, **address}, grace=_api_grace(os.environ)))
         specs.append(ProcessSpec("worker", worker_argv, env))
         return Supervisor(specs).run()
 
@@ -72,12 +78,21 @@ def _settings(workspace: Workspace, redis_url: str, log_level: str) -> dict[str,
     }
 
 
+def _api_grace(environment: Mapping[str, str]) -> float:
+    """Seconds that the API may take to stop, by settings of its own, and some for the way."""
+    try:
+        drain = float(environment.get("BITEXTMINE_DRAIN_SECONDS", 0))
+        return drain + float(environment.get("BITEXTMINE_SHUTDOWN_SECONDS", 10)) + 5
+    except ValueError:  # as the API itself will say
+        return 0
+
+
 @contextmanager
 def _sole_server(data_dir: Path) -> Iterator[None]:
     """Hold the data directory's lock: the kernel drops it with this process, so a stale one blocks nobody."""
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
-        lock = (data_dir / _LOCK).open("a+", encoding="ascii")
+        lock = (data_dir / LOCK).open("a+", encoding="ascii")
     except OSError as error:
         raise ParameterError(f"the data directory {data_dir} cannot be used: {error}") from error
     with lock:

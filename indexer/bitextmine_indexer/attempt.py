@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from enum import Enum
 
+from bitextmine import logs
 from bitextmine.errors import ConflictError, NotFoundError, StoreUnavailableError
 from bitextmine.jobs.record import JobRecord
 from bitextmine.jobs.store import JobStore
@@ -69,6 +70,8 @@ class Attempt:
             encoders_dir=self.settings.encoders_dir,
             resources=self.settings.resources,
             log_level=self.settings.log_level,
+            log_format=self.settings.log_format,
+            log_fields=logs.current(),
         )
 
 

@@ -25,6 +25,7 @@ from pydantic import BaseModel
 
 from bitextmine.errors import BitextmineError, DiskFullError, is_disk_full
 from bitextmine.jobs.record import JobKind
+from bitextmine.logs import LogFormat, configure
 from bitextmine.progress import Progress
 from bitextmine.resources import Resources
 from bitextmine.tenants import DEFAULT_TENANT
@@ -32,7 +33,6 @@ from bitextmine.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _SECONDS_BETWEEN_REPORTS = 0.25
 
 
@@ -46,6 +46,8 @@ class ChildRequest(BaseModel):
     encoders_dir: Path
     resources: Resources
     log_level: str = "INFO"
+    log_format: LogFormat = LogFormat.TEXT
+    log_fields: dict[str, str] = {}  # of every line of this process
 
 
 class Reporter(Progress, Protocol):
@@ -68,7 +70,7 @@ def main(run: Stages | None = None) -> int:
     signal.signal(signal.SIGTERM, _unwind)
     try:
         request = ChildRequest.model_validate_json(sys.stdin.buffer.read())
-        logging.basicConfig(stream=sys.stderr, level=request.log_level, format=LOG_FORMAT)
+        configure(request.log_level, request.log_format, request.log_fields)
         write({"result": _result(run or _stages(), request, _Reports(write))})
     except BitextmineError as error:
         write(_failure(error.code, str(error)))

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from dramatiq.brokers.redis import RedisBroker
 
+from bitextmine import logs
 from bitextmine.errors import ConflictError, NotFoundError, StoreUnavailableError
 from bitextmine.jobs.queue import enqueue
 from bitextmine.jobs.record import JobError, JobRecord, JobState
@@ -46,10 +47,16 @@ class JobRunner:
 
     def run(self, job_id: str) -> None:
         """Bring the job to a final state, unless it has one, or another worker has it, or this one shuts down."""
+        with logs.bound(job_id=job_id):
+            self._run(job_id)
+
+    def _run(self, job_id: str) -> None:
         owner = f"{self._worker}:{secrets.token_hex(4)}"
         self._active.add(owner)
         try:
-            if not self._patiently(lambda: self._store.get(job_id)).state.final:
+            record = self._patiently(lambda: self._store.get(job_id))
+            logs.bind(request_id=record.request_id, trace_id=record.trace_id, tenant=record.tenant)
+            if not record.state.final:
                 self._run_if_free(job_id, owner)
         except (NotFoundError, ConflictError) as error:
             log.info("job %s: dropped: %s", job_id, error)

@@ -10,7 +10,8 @@ from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, Posi
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bitextmine.jobs.queue import HEARTBEAT_SECONDS
-from bitextmine.jobs.settings import LogLevel, RedisUrl, validator
+from bitextmine.jobs.settings import LogFormatName, LogLevel, RedisUrl, validator
+from bitextmine.logs import LogFormat
 from bitextmine.resources import Device, Provider, Resources, default_memory, default_threads, parse_memory
 from bitextmine.workspace import Workspace, default_data_dir, default_encoders_dir
 
@@ -34,6 +35,7 @@ class WorkerSettings(BaseSettings):
     allow_cpu_fallback whether the CPU will do where cuda does not work
     jobs_at_once       jobs that this worker runs side by side; memory is needed for each
     log_level          of the worker and of its jobs
+    log_format         text or json, of the same
     child_command      (for tests) what is started for each job
     """
 
@@ -52,6 +54,7 @@ class WorkerSettings(BaseSettings):
     allow_cpu_fallback: bool = False
     jobs_at_once: PositiveInt = 1
     log_level: LogLevel = "INFO"
+    log_format: LogFormatName = LogFormat.TEXT
     child_command: tuple[str, ...] = CHILD_COMMAND
 
     @property

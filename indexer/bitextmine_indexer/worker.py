@@ -20,11 +20,11 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.errors import BrokerConnectionError
 from pydantic import ValidationError
 
+from bitextmine import logs
 from bitextmine.errors import BitextmineError, StoreUnavailableError
 from bitextmine.jobs.queue import ACTOR, QUEUE, connect, enqueue, make_broker
 from bitextmine.jobs.settings import problems
 from bitextmine.jobs.store import JobStore
-from bitextmine_indexer.child import LOG_FORMAT
 from bitextmine_indexer.job import JobRunner
 from bitextmine_indexer.settings import WorkerSettings
 
@@ -167,7 +167,7 @@ def main() -> int:
     except ValidationError as error:
         sys.stderr.writelines(f"bitextmine: {line}\n" for line in problems(error))
         return 2
-    logging.basicConfig(stream=sys.stderr, level=settings.log_level, format=LOG_FORMAT)
+    logs.configure(settings.log_level, settings.log_format)
     try:
         worker = Worker(settings)
     except (BitextmineError, OSError) as error:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 
-import uvicorn
 from pydantic import ValidationError
 
 from bitextmine.errors import BitextmineError, InputError
 from bitextmine.jobs.settings import problems
+from bitextmine.logs import configure
 from bitextmine_service.app import create_app
+from bitextmine_service.server import run
 from bitextmine_service.settings import ServiceSettings
 
 
@@ -25,15 +26,8 @@ def main() -> int:
         return _fail(2, f"the data directory cannot be used: {error}")
     except BitextmineError as error:
         return _fail(2 if isinstance(error, InputError) else 1, str(error))
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_level=settings.log_level.lower(),
-        timeout_graceful_shutdown=10,
-        server_header=False,
-    )
-    return 0
+    configure(settings.log_level, settings.log_format)
+    return run(app, settings)
 
 
 def _fail(status: int, *lines: str) -> int:

@@ -16,7 +16,7 @@ from bitextmine import __version__
 from bitextmine.encoders.opened import OpenEncoders, PoolOptions
 from bitextmine.jobs.queue import connect, make_broker
 from bitextmine.jobs.store import JobStore
-from bitextmine_service import problems
+from bitextmine_service import problems, server
 from bitextmine_service.context import Service
 from bitextmine_service.results import Results
 from bitextmine_service.routes import bitexts, corpora, embeddings, jobs, operations, plan
@@ -49,6 +49,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         redirect_slashes=False,  # what is not there is a problem document
     )
     client = connect(settings.redis_url)
+    server.set_up(app.state)
     app.state.service = Service(settings, JobStore(client), make_broker(client), encoders, results)
     for module in (embeddings, corpora, jobs, bitexts, plan, operations):
         app.include_router(module.router)

@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel
 
+from bitextmine import logs
 from bitextmine.catalog import Catalog
 from bitextmine.encoders.opened import OpenEncoders
 from bitextmine.errors import BitextmineError, ParameterError, StoreUnavailableError
@@ -87,7 +88,7 @@ class Context:
         Raises:
             StoreUnavailableError: there is no such job; once it is recorded, idle workers find it in any case.
         """
-        record = self.jobs.create(kind, spec.model_dump(mode="json"), **fields)
+        record = self.jobs.create(kind, spec.model_dump(mode="json"), **logs.origin(), **fields)
         try:
             enqueue(self.service.broker, record.id)
         except StoreUnavailableError as error:

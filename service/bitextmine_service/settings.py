@@ -7,7 +7,8 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from bitextmine.jobs.settings import LogLevel, RedisUrl
+from bitextmine.jobs.settings import LogFormatName, LogLevel, RedisUrl
+from bitextmine.logs import LogFormat
 from bitextmine.resources import Device, Provider, default_threads
 from bitextmine.workspace import Workspace, default_data_dir, default_encoders_dir
 
@@ -33,6 +34,10 @@ class ServiceSettings(BaseSettings):
     provider: Provider = Field(default=Provider.AUTO, description="What encoders run on: auto, cpu or cuda.")
     allow_cpu_fallback: bool = Field(default=False, description="Whether the CPU will do where cuda does not work.")
     log_level: LogLevel = "INFO"
+    log_format: LogFormatName = Field(default=LogFormat.TEXT, description="text, or json: an object a line.")
+    ready_encoder: str | None = Field(default=None, description="What /readyz tries; unset: muse, else the first.")
+    drain_seconds: float = Field(default=0, ge=0, le=3600, description="Told to stop: how long to fail /readyz first.")
+    shutdown_seconds: float = Field(default=10, ge=0, le=86_400, description="Then: for requests in flight to end.")
 
     @property
     def device(self) -> Device:

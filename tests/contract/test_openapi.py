@@ -1,9 +1,8 @@
-"""What the documents say is what the code has: openapi.yaml, docs/errors.md, docs/operations.md."""
+"""What the documents say is what the code has: openapi.yaml, docs/errors.md."""
 
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,8 @@ import yaml
 
 import bitextmine.errors
 from bitextmine.errors import BitextmineError
-from bitextmine_indexer.settings import WorkerSettings
 from bitextmine_service.openapi import openapi_yaml
 from bitextmine_service.problems import MEDIA_TYPE, STATUS
-from bitextmine_service.settings import ServiceSettings
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("bitextmine", "indexer/bitextmine_indexer", "service/bitextmine_service")
@@ -101,11 +98,3 @@ def test_every_error_code_is_documented() -> None:
         assert all(cells), code
         if code in STATUS:
             assert str(int(STATUS[code])) in cells[0], code
-
-
-@pytest.mark.parametrize("settings", [ServiceSettings, WorkerSettings])
-def test_every_setting_is_documented(settings: type[ServiceSettings] | type[WorkerSettings]) -> None:
-    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-    for name, field in settings.model_fields.items():
-        variable = field.validation_alias or f"BITEXTMINE_{name.upper()}"
-        assert re.search(rf"`{variable}`", text), f"{variable} is not in docs/operations.md"
