@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bitextmine.artifacts import Artifact, ArtifactKey, ArtifactStore
+from bitextmine.artifacts import Artifact, ArtifactKey, ArtifactStore, Staging
 from bitextmine.corpus import Corpus, Shard
 from bitextmine.encoders import Encoder
-from bitextmine.errors import EncoderError, MismatchError
+from bitextmine.errors import ArtifactError, EncoderError, MismatchError
 from bitextmine.progress import Progress, silent
 from bitextmine.vectors import StoredVectors, unit_rows
 
 KIND = "embeddings"
 VECTORS = "vectors.npy"
+INDEX_KINDS = ("search-index", "index", "index-training", "candidates")  # the first names the others: it goes first
 
 
 class Embeddings(StoredVectors):
@@ -27,7 +31,7 @@ class Embeddings(StoredVectors):
     def __init__(self, shards: Sequence[Artifact], rows: int, dims: int, shard_rows: int) -> None:
         super().__init__([shard.path / VECTORS for shard in shards], rows, dims, shard_rows)
         self.artifacts = tuple(shards)
-        self.digest = sha256("".join(shard.digest for shard in shards).encode()).hexdigest()[:32]
+        self.digest = _joined(shard.digest for shard in shards)
         self.truncated = sum(int(shard.summary["truncated"]) for shard in shards)
         self.zeros = sum(int(shard.summary.get("zeros", 0)) for shard in shards)  # rows of vectors that were given
 
@@ -47,17 +51,21 @@ def embed(
 ) -> Embeddings:
     """The corpus's vectors: shards that exist are reused, the rest encoded. Progress counts the sentences of the rest.
 
+    Of a shard that has grown, the vectors of what it has grown from are taken over where they exist, bit by bit.
+
     Raises:
         EncoderError: the encoder gave something that is not a finite vector.
         MismatchError: a stored shard does not fit its text.
     """
-    keys = [ArtifactKey(KIND, {"encoder": encoder.signature}, {"sentences": shard.digest}) for shard in corpus.shards]
+    keys = _keys(corpus, encoder.signature)
     missing = [(shard, key) for shard, key in zip(corpus.shards, keys, strict=True) if store.find(key) is None]
-    done, total = 0, sum(shard.stop - shard.start for shard, _ in missing)
-    for shard, key in missing:
+    begun = [_known(shard, encoder, store) for shard, _ in missing]
+    done, total = 0, sum(shard.stop - shard.start for shard, _ in missing) - sum(known.rows for known in begun)
+    for (shard, key), known in zip(missing, begun, strict=True):
         if store.find(key) is None:  # another process may have made it meanwhile
-            _embed_shard(corpus, shard, encoder, store, key, _from(done, total, stage, progress))
-        done += shard.stop - shard.start
+            texts = corpus.shard_texts(shard)[known.rows :]
+            _embed_shard(texts, known, encoder, store.publish(key), _from(done, total, stage, progress))
+        done += shard.stop - shard.start - known.rows
         progress(stage, done, total)
     if not missing:
         progress(stage, len(corpus), len(corpus))
@@ -67,30 +75,81 @@ def embed(
     return Embeddings(shards, len(corpus), encoder.dims, corpus.shard_rows)
 
 
+def find_embeddings(corpus: Corpus, encoder: Encoder, store: ArtifactStore) -> Embeddings | None:
+    """The corpus's vectors by this encoder, if there are those of all its shards; encodes nothing.
+
+    Raises:
+        MismatchError: a stored shard does not fit its text.
+        ArtifactError: one is damaged.
+    """
+    shards = []
+    for shard, key in zip(corpus.shards, _keys(corpus, encoder.signature), strict=True):
+        if (found := store.find(key)) is None:
+            return None
+        shards.append(checked(found, shard, key, encoder.dims))
+    return Embeddings(shards, len(corpus), encoder.dims, corpus.shard_rows)
+
+
+def embeddings_digest(corpus: Corpus, signature: str) -> str:
+    """What `Embeddings.digest` is of the corpus's vectors by the encoder with this signature, whether they exist."""
+    return _joined(key.digest for key in _keys(corpus, signature))
+
+
+def _keys(corpus: Corpus, signature: str) -> list[ArtifactKey]:
+    return [ArtifactKey(KIND, {"encoder": signature}, {"sentences": shard.digest}) for shard in corpus.shards]
+
+
+def _joined(digests: Iterable[str]) -> str:
+    return sha256("".join(digests).encode()).hexdigest()[:32]
+
+
 def _from(start: int, total: int, stage: str, progress: Progress) -> Callable[[int], None]:
     return lambda done: progress(stage, start + done, total)
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Vectors of a shard's first sentences, from the embeddings of what it has grown from; or of none of them."""
+
+    vectors: NDArray[np.float16]  # (rows, dims)
+    truncated: int = 0
+    providers: frozenset[str] = frozenset()
+
+    @property
+    def rows(self) -> int:
+        return len(self.vectors)
+
+
+def _known(shard: Shard, encoder: Encoder, store: ArtifactStore) -> _Known:
+    for digest, rows in shard.grown_from:
+        with suppress(ArtifactError, OSError, ValueError):  # what is damaged is of no use, and can be done without
+            former = store.find(ArtifactKey(KIND, {"encoder": encoder.signature}, {"sentences": digest}))
+            if former is not None and (vectors := np.load(former.path / VECTORS)).shape == (rows, encoder.dims):
+                summary = former.summary
+                return _Known(vectors, int(summary["truncated"]), frozenset(str(summary["provider"]).split(", ")))
+    return _Known(np.empty((0, encoder.dims), np.float16))
+
+
 def _embed_shard(
-    corpus: Corpus,
-    shard: Shard,
+    texts: Sequence[str],
+    known: _Known,
     encoder: Encoder,
-    store: ArtifactStore,
-    key: ArtifactKey,
+    publishing: AbstractContextManager[Staging],
     report: Callable[[int], None],
 ) -> None:
     started = time.monotonic()
-    encoding = encoder.encode_counted(corpus.shard_texts(shard), progress=report)
+    encoding = encoder.encode_counted(texts, progress=report)
     if not np.isfinite(encoding.vectors).all():
         raise EncoderError(f"encoder {encoder.name} gave vectors that are not finite; run encoders verify")
-    with store.publish(key) as staging:
-        write_npy(staging.path / VECTORS, unit_rows(encoding.vectors).astype(np.float16))  # no length overflows float16
+    vectors = unit_rows(encoding.vectors).astype(np.float16)  # no length overflows float16
+    with publishing as staging:
+        write_npy(staging.path / VECTORS, np.concatenate([known.vectors, vectors]))
         staging.summary |= {
-            "rows": len(encoding.vectors),
+            "rows": known.rows + len(vectors),
             "dims": encoder.dims,
-            "truncated": encoding.truncated,
+            "truncated": known.truncated + encoding.truncated,
             "encoder": encoder.name,
-            "provider": encoder.provider,
+            "provider": ", ".join(sorted(known.providers | {encoder.provider})),
             "seconds": round(time.monotonic() - started, 3),
         }
 
@@ -114,6 +173,25 @@ def delete_embeddings(store: ArtifactStore, shards: set[str]) -> None:
     for artifact in store.list(KIND):
         if artifact.manifest["inputs"]["sentences"] in shards:
             store.delete(KIND, artifact.digest)
+
+
+def digests_of_vectors(store: ArtifactStore, shards: Sequence[str]) -> set[str]:
+    """`Embeddings.digest` of the vectors, by whatever encoder or from whatever file, of just these shards in order."""
+    made: dict[str, dict[str, str]] = {}  # by what made them, and then by shard
+    for artifact in store.list(KIND):
+        inputs = artifact.manifest["inputs"]
+        if inputs["sentences"] in shards:
+            origin = {**inputs, **artifact.parameters, "sentences": ""}
+            made.setdefault(json.dumps(origin, sort_keys=True), {})[inputs["sentences"]] = artifact.digest
+    return {_joined(found[shard] for shard in shards) for found in made.values() if found.keys() == set(shards)}
+
+
+def delete_indexes(store: ArtifactStore, vectors: set[str]) -> None:
+    """Delete all that searches keep of the vectors with these digests, but for the neighbours that they found."""
+    for kind in INDEX_KINDS:
+        for artifact in store.list(kind):
+            if vectors.intersection(artifact.manifest["inputs"].values()):
+                store.delete(kind, artifact.digest)
 
 
 def write_npy(path: Path, array: NDArray[np.generic]) -> None:

@@ -15,7 +15,7 @@ from bitextmine.bitext import KIND, PAIRS, Bitext, write_pairs
 from bitextmine.calibration import Calibration
 from bitextmine.corpus import Corpus, count_identical, identical_pairs
 from bitextmine.costs import SearchSize
-from bitextmine.embeddings import Embeddings, write_npy
+from bitextmine.embeddings import Embeddings
 from bitextmine.encoders import Encoder
 from bitextmine.encoders.postprocess import PostProcessing
 from bitextmine.errors import ArtifactError, LanguageError, MismatchError, ParameterError
@@ -25,13 +25,13 @@ from bitextmine.planner import Plan, check_recall, make_plan
 from bitextmine.postprocessed import postprocess
 from bitextmine.progress import Progress, silent
 from bitextmine.resources import Resources
-from bitextmine.search import Neighbors
 from bitextmine.search.method import DEFAULT_RECALL, Method
+from bitextmine.search.stored import BACKWARD, FORWARD, load_neighbors, write_neighbors
+from bitextmine.search.stored import KIND as NEIGHBORS
 from bitextmine.search_as_planned import discard_search, search_as_planned
 
 MAX_K = 1024
 _LARGEST_BOUND = float(np.finfo(np.float32).max)  # margins are float32
-_FORWARD, _BACKWARD = "forward", "backward"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,8 +188,8 @@ def mine(
 def _choose(src: Corpus, tgt: Corpus, neighbors: Artifact, parameters: MiningParameters, path: Path) -> dict[str, int]:
     """Write the pairs that the neighbours make; returns what there is to count."""
     pairs = select_pairs(
-        _load(neighbors, _FORWARD),
-        _load(neighbors, _BACKWARD),
+        load_neighbors(neighbors, FORWARD),
+        load_neighbors(neighbors, BACKWARD),
         margin=parameters.margin,
         retrieval=parameters.retrieval,
         threshold=parameters.threshold,
@@ -218,23 +218,16 @@ def find_neighbors(
     """
     if (len(src), len(tgt), src.dims) != (plan.size.src_rows, plan.size.tgt_rows, plan.size.dims):
         raise MismatchError(f"a plan for {plan.size} is not one for {len(src):,} x {len(tgt):,} rows of {src.dims}")
-    key = ArtifactKey("neighbors", plan.parameters, {"src": src.digest, "tgt": tgt.digest})
+    key = ArtifactKey(NEIGHBORS, plan.parameters, {"src": src.digest, "tgt": tgt.digest})
     if (found := store.find(key)) is not None:
         return found
     forward, backward, report = search_as_planned(src, tgt, plan, store, progress)
     with store.publish(key) as staging:
-        for name, neighbors in ((_FORWARD, forward), (_BACKWARD, backward)):
-            write_npy(staging.path / f"{name}.ids.npy", neighbors.ids)
-            write_npy(staging.path / f"{name}.sims.npy", neighbors.sims)
+        write_neighbors(staging.path, forward, backward)
         staging.summary |= {"src_rows": len(src), "tgt_rows": len(tgt), "search": report, "plan": plan.as_json()}
     if plan.method is Method.IVFPQ:
         discard_search(src, tgt, plan, store)
     return _found(store, key)
-
-
-def _load(artifact: Artifact, direction: str) -> Neighbors:
-    ids, sims = (np.load(artifact.path / f"{direction}.{name}.npy", allow_pickle=False) for name in ("ids", "sims"))
-    return Neighbors(ids, sims)
 
 
 def _bitext_key(

@@ -238,15 +238,26 @@ class IndexSearcher:
             MismatchError: queries of another type or shape.
             ParameterError: nprobe is out of range.
         """
+        self._check(queries)
+        rows = unit_rows(queries)
+        return self._rescored(rows, self.candidates(rows, candidate_count(k), nprobe), k)
+
+    def candidates(self, queries: NDArray[np.float32], count: int, nprobe: int | None = None) -> Neighbors:
+        """The `count` best rows of each unit query by approximate score, which is what stands in their sims.
+
+        Raises:
+            MismatchError, ParameterError: as `search`.
+        """
         wanted = check_nprobe(self._index, self._index.spec.nprobe if nprobe is None else nprobe)
+        self._check(queries)
+        best = Neighbors.none(len(queries), count)
+        with omp_threads(self._threads):
+            prepared = self._device.prepare(queries, wanted)
+            return add_shards(self._device, self._index, range(len(self._index)), prepared, best)
+
+    def _check(self, queries: NDArray[np.float32]) -> None:
         if queries.ndim != 2 or queries.dtype != np.float32:
             raise MismatchError(f"queries are float32 (n, {self._index.spec.dims}), not {queries.dtype}")
-        rows = unit_rows(queries)
-        best = Neighbors.none(len(rows), candidate_count(k))
-        with omp_threads(self._threads):
-            prepared = self._device.prepare(rows, wanted)
-            best = add_shards(self._device, self._index, range(len(self._index)), prepared, best)
-        return self._rescored(rows, best, k)
 
     def _rescored(self, rows: NDArray[np.float32], best: Neighbors, k: int) -> Neighbors:
         sims = np.empty(best.sims.shape, np.float32)

@@ -95,11 +95,16 @@ class _Mapped:
 
 
 @numba.njit(cache=True, nogil=True)
+def inverse_length(at, dims):  # type: ignore[no-untyped-def]
+    """1 / length of the float16 vector at an address, 0 of a zero vector."""
+    square = half_dot(at, at, np.int64(dims))
+    return np.float32(1) / np.sqrt(square) if square > 0 else np.float32(0)
+
+
+@numba.njit(cache=True, nogil=True)
 def _inverse_lengths(addresses, shard_rows, dims, inverse):  # type: ignore[no-untyped-def]
     for row in range(len(inverse)):
-        at = addresses[row // shard_rows] + (row % shard_rows) * dims * 2
-        square = half_dot(at, at, np.int64(dims))
-        inverse[row] = np.float32(1) / np.sqrt(square) if square > 0 else np.float32(0)
+        inverse[row] = inverse_length(addresses[row // shard_rows] + (row % shard_rows) * dims * 2, dims)
 
 
 @numba.njit(cache=True, nogil=True)
