@@ -80,5 +80,10 @@ class Workspace:
         return self.root / "corpora"
 
     @property
+    def keys(self) -> Path:
+        """One small JSON file a key, of all tenants."""
+        return self.data_dir / "keys"
+
+    @property
     def uploads(self) -> Path:
         return self.root / "uploads"

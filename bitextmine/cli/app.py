@@ -9,6 +9,8 @@ from bitextmine.cli.embed import embed
 from bitextmine.cli.encoders import encoders
 from bitextmine.cli.evaluate import evaluate
 from bitextmine.cli.mine import mine
+from bitextmine.cli.export import export
+from bitextmine.cli.keys import keys
 from bitextmine.cli.plan import calibrate_machine, plan
 from bitextmine.cli.serve import serve, worker
 
@@ -31,6 +33,7 @@ app.command()(worker)
 
 
 def _print_version(wanted: bool) -> None:
+app.add_typer(keys, name="keys")
     if wanted:
         typer.echo(f"bitextmine {__version__}")
         raise typer.Exit

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bitextmine.errors import BitextmineError
+from bitextmine.keys.rate import Rate
 from bitextmine.tenants import DEFAULT_TENANT
 
 
@@ -23,11 +24,18 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sent a request: the tenant whose corpora, jobs and bitexts it is about, and what it may do."""
+    """Who sent a request: the tenant whose corpora, jobs and bitexts it is about, and what it may do.
+
+    Of `rate`, `max_sentences` (stored by the tenant) and `max_jobs` (of the tenant, waiting or running), None is no
+    limit.
+    """
 
     tenant: str = DEFAULT_TENANT
     scope: Scope = Scope.ADMIN
     key_id: str | None = None  # None where the service asks for no keys
+    rate: Rate | None = None
+    max_sentences: int | None = None
+    max_jobs: int | None = None
 
     def check(self, scope: Scope) -> None:
         """
@@ -40,3 +48,4 @@ class Caller:
 
 
 LOCAL = Caller()  # where the service asks for no keys
+NOBODY = Caller(tenant="", scope=Scope.READ)  # on the paths that are open without a key; no tenant has this name
