@@ -4,12 +4,14 @@ from bitextmine.corpus.build import CorpusFile, check_readable, encoding_hint, f
 from bitextmine.corpus.cleaning import CorpusFormat, Reason, Refusal
 from bitextmine.corpus.corpus import Corpus, Shard
 from bitextmine.corpus.identical import count_identical, identical_pairs
+from bitextmine.corpus.parts import CorpusPart
 from bitextmine.corpus.readers import Limits
 
 __all__ = [
     "Corpus",
     "CorpusFile",
     "CorpusFormat",
+    "CorpusPart",
     "Limits",
     "Reason",
     "Refusal",

@@ -21,12 +21,15 @@ _TAB = "U+0009"
 _TABLE_SHARE = 0.9  # of the lines that are not empty have a tab: columns, not a stray character
 TAB_HINT = " (a tab, as in nearly every line: if these are lines of id, tab, sentence, say --format id-tsv)"
 
+META_FIELDS, META_NAME_CHARS, META_VALUE_CHARS = 16, 64, 256  # the most of each that a line's `meta` may have
+_Parsed = tuple[str, str | None, str | None, str | None]  # text, id, doc_id, meta
+
 
 class CorpusFormat(StrEnum):
     """How a line holds its sentence."""
 
     TEXT = "text"  # the line is the sentence
-    JSONL = "jsonl"  # a JSON object: text, and optionally id and doc_id
+    JSONL = "jsonl"  # a JSON object: text, and optionally id, doc_id and meta
     ID_TSV = "id-tsv"  # BUCC's: id, a tab, the sentence
 
 
@@ -38,6 +41,7 @@ class Reason(StrEnum):
     NOT_UTF8 = "not-utf8"
     CONTROL_CHARACTER = "control-character"
     BAD_RECORD = "bad-record"
+    NO_MARGIN = "no-margin"  # of pairs that were to be scored: their neighbourhoods' mean cosine is not positive
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +55,14 @@ class Refusal:
 class SentenceBlock:
     """Sentences that passed, as parallel lists, and the lines that did not.
 
-    `ids` and `doc_ids` hold None where the input gave none.
+    `ids`, `doc_ids` and `metas` (JSON objects, written out) hold None where the input gave none.
     """
 
     texts: list[str] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
     ids: list[str | None] = field(default_factory=list)
     doc_ids: list[str | None] = field(default_factory=list)
+    metas: list[str | None] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
 
 
@@ -79,12 +84,12 @@ def clean_block(block: RawBlock, form: CorpusFormat, max_chars: int) -> Sentence
     if form is CorpusFormat.TEXT and (texts := _clean_whole(block, max_chars)) is not None:
         count = len(texts)
         lines = list(range(block.first, block.first + count))
-        return SentenceBlock(texts, lines, [None] * count, [None] * count)
+        return SentenceBlock(texts, lines, [None] * count, [None] * count, [None] * count)
     cleaned = SentenceBlock()
     hint = TAB_HINT if form is CorpusFormat.TEXT and _is_table(block) else ""
     for number, raw in numbered(block):
         try:
-            text, identifier, document = _parse(raw, form, max_chars)
+            text, identifier, document, meta = _parse(raw, form, max_chars)
         except RefusedLineError as refusal:
             cleaned.refused.append(Refusal(number, refusal.reason, refusal.detail + hint * refusal.is_tab))
             continue
@@ -92,6 +97,7 @@ def clean_block(block: RawBlock, form: CorpusFormat, max_chars: int) -> Sentence
         cleaned.lines.append(number)
         cleaned.ids.append(identifier)
         cleaned.doc_ids.append(document)
+        cleaned.metas.append(meta)
     return cleaned
 
 
@@ -129,7 +135,7 @@ def _is_table(block: RawBlock) -> bool:
     return rows > max(1, _TABLE_SHARE * len(lines))
 
 
-def _parse(raw: bytes | None, form: CorpusFormat, max_chars: int) -> tuple[str, str | None, str | None]:
+def _parse(raw: bytes | None, form: CorpusFormat, max_chars: int) -> _Parsed:
     line = decoded(raw, max_chars)
     if form is CorpusFormat.JSONL:
         return _parse_json(line, max_chars)
@@ -137,8 +143,8 @@ def _parse(raw: bytes | None, form: CorpusFormat, max_chars: int) -> tuple[str, 
         identifier, tab, text = line.partition("\t")
         if not tab:
             raise RefusedLineError(Reason.BAD_RECORD, "no tab between id and sentence")
-        return clean_text(text, max_chars), clean_name("id", identifier, max_chars), None
-    return clean_text(line, max_chars), None, None
+        return clean_text(text, max_chars), clean_name("id", identifier, max_chars), None, None
+    return clean_text(line, max_chars), None, None, None
 
 
 def decoded(raw: bytes | None, max_chars: int) -> str:
@@ -159,10 +165,31 @@ def decoded(raw: bytes | None, max_chars: int) -> str:
     return line
 
 
-def _parse_json(line: str, max_chars: int) -> tuple[str, str | None, str | None]:
+def _parse_json(line: str, max_chars: int) -> _Parsed:
     record = record_with(("text",), line)
     identifier, document = (name_in(record, name, max_chars) for name in ("id", "doc_id"))
-    return clean_text(record["text"], max_chars), identifier, document
+    return clean_text(record["text"], max_chars), identifier, document, _meta_in(record)
+
+
+def _meta_in(record: dict[str, Any]) -> str | None:
+    """A record's metadata as JSON with its names in order; None where there is none.
+
+    Raises:
+        RefusedLineError: it is not an object of a few short strings.
+    """
+    given = record.get("meta")
+    if given is None:
+        return None
+    if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
+        raise RefusedLineError(Reason.BAD_RECORD, '"meta" is not an object of strings')
+    if len(given) > META_FIELDS:
+        detail = f'"meta" has {len(given):,} fields, more than {META_FIELDS}'
+        raise RefusedLineError(Reason.BAD_RECORD, detail)
+    cleaned = {
+        clean_name("meta", name, META_NAME_CHARS): clean_name("meta", value, META_VALUE_CHARS) if value.strip() else ""
+        for name, value in given.items()
+    }
+    return json.dumps(cleaned, ensure_ascii=False, sort_keys=True) if cleaned else None
 
 
 def record_with(texts: tuple[str, ...], line: str) -> dict[str, Any]:

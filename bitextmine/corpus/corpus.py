@@ -92,10 +92,15 @@ class Corpus:
     def shards(self) -> list[Shard]:
         rows = int(self.artifact.parameters["shard_rows"])
         digests: Sequence[str] = self.artifact.summary["shards"]
-        grown = self.artifact.summary.get("grown", {"shard": None, "from": []})
-        origins = tuple((str(digest), int(count)) for digest, count in grown["from"])
+        grown = self.artifact.summary.get("grown", {})  # by number
         return [
-            Shard(i, i * rows, min((i + 1) * rows, len(self)), digest, origins if i == grown["shard"] else ())
+            Shard(
+                i,
+                i * rows,
+                min((i + 1) * rows, len(self)),
+                digest,
+                tuple((str(origin), int(count)) for origin, count in grown.get(str(i), ())),
+            )
             for i, digest in enumerate(digests)
         ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numba
 import numpy as np
+import pyarrow as pa
 import xxhash
 from numpy.typing import NDArray
 
@@ -14,6 +15,12 @@ def hash_sentences(texts: list[str]) -> NDArray[np.uint64]:
     """XXH3-128 of each sentence's UTF-8: (n, 2) uint64. Two of a billion sentences collide with chance 1e-21."""
     digests = b"".join([xxhash.xxh3_128_digest(text.encode()) for text in texts])
     return np.frombuffer(digests, dtype=np.dtype("<u8")).reshape(-1, 2).astype(np.uint64, copy=False)
+
+
+def words_of(hashes: pa.Array) -> NDArray[np.uint64]:
+    """A column of 128-bit hashes as (n, 2) words, without a copy."""
+    words = np.frombuffer(hashes.buffers()[1], np.uint64).reshape(-1, 2)
+    return words[hashes.offset : hashes.offset + len(hashes)]
 
 
 class SeenSentences:

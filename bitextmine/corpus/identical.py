@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from bitextmine.corpus.corpus import Corpus
+from bitextmine.corpus.dedup import words_of
 
 _HASHES_AT_ONCE = 1 << 23  # of both corpora: some 300 MB with what sorting takes
 _PAIRS_AT_ONCE = 1 << 18
@@ -25,7 +25,7 @@ def identical_pairs(
     same = np.zeros(len(src_rows), bool)
     for start in range(0, len(src_rows), _PAIRS_AT_ONCE):
         part = slice(start, start + _PAIRS_AT_ONCE)
-        ours, theirs = (_words(side.take("hash", rows[part])) for side, rows in ((src, src_rows), (tgt, tgt_rows)))
+        ours, theirs = (words_of(side.take("hash", rows[part])) for side, rows in ((src, src_rows), (tgt, tgt_rows)))
         same[part] = (ours == theirs).all(axis=1)
     return same
 
@@ -34,7 +34,7 @@ def _hashes_of(corpus: Corpus, part: int, parts: int) -> NDArray[np.uint64]:
     """The (n, 2) hashes that fall into one part of their space."""
     found = []
     for shard in corpus.shards:
-        hashes = _words(corpus.shard_column("hash", shard))
+        hashes = words_of(corpus.shard_column("hash", shard))
         found.append(hashes if parts == 1 else hashes[hashes[:, 1] % np.uint64(parts) == part])
     return np.concatenate(found) if found else np.empty((0, 2), np.uint64)
 
@@ -46,9 +46,3 @@ def _count_shared(ours: NDArray[np.uint64], theirs: NDArray[np.uint64]) -> int:
     """
     _, left, right = np.intersect1d(ours[:, 0], theirs[:, 0], return_indices=True)
     return int((ours[left, 1] == theirs[right, 1]).sum())
-
-
-def _words(hashes: pa.Array) -> NDArray[np.uint64]:
-    """A column of 128-bit hashes as (n, 2) words, without a copy."""
-    words = np.frombuffer(hashes.buffers()[1], np.uint64).reshape(-1, 2)
-    return words[hashes.offset : hashes.offset + len(hashes)]

@@ -139,7 +139,7 @@ def test_a_line_that_was_too_long_to_keep_is_refused(form) -> None:
         ({"id": None, "doc_id": None}, None, None),
         ({"id": "", "doc_id": "  "}, None, None),
         ({"id": " cafe\u0301 "}, "café", None),
-        ({"url": "http://x", "meta": {"text": ["not this"]}}, None, None),
+        ({"url": "http://x", "more": {"text": ["not this"]}}, None, None),
     ],
 )
 def test_a_json_record_may_name_itself_and_its_document(fields, identifier, document) -> None:
