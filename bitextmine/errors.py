@@ -12,6 +12,7 @@
       ArtifactError         an artifact on disk that is damaged
       DiskFullError         no room to write; nothing is half-written
       StoreUnavailableError Redis (or Valkey) does not answer
+      ServiceError          what a service answered to bitextmine.client, or that it did not
 
 Each error carries a stable `code` (kebab-case, documented in docs/errors.md). The service maps codes to HTTP
 statuses in one table; messages name the file, line and reason and fit on one line.
@@ -20,7 +21,7 @@ statuses in one table; messages name the file, line and reason and fit on one li
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 
@@ -76,6 +77,34 @@ class DiskFullError(BitextmineError):
 
 class StoreUnavailableError(BitextmineError):
     default_code = "store-unavailable"
+
+
+class ServiceError(BitextmineError):
+    """What a service answered to its client, or that it did not: `code` and the message are the service's own.
+
+    `status` is the HTTP status, None where there was no answer or where a job failed; `retry_after` the seconds that
+    the service asks to wait, where it does; `errors` what is wrong with the fields of a request, each with `where`
+    and `message`.
+    """
+
+    default_code = "unexpected-answer"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        status: int | None = None,
+        retry_after: float | None = None,
+        errors: Sequence[Mapping[str, str]] = (),
+    ) -> None:
+        super().__init__(message, code=code)
+        self.status, self.retry_after, self.errors = status, retry_after, tuple(errors)
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether what was asked for is wrong, so that asking again would be in vain."""
+        return self.status is not None and 400 <= self.status < 500 and self.status != 429
 
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)

@@ -6,7 +6,7 @@ import os
 import sys
 from contextlib import suppress
 
-from bitextmine.errors import BitextmineError, InputError, is_disk_full
+from bitextmine.errors import BitextmineError, InputError, ServiceError, is_disk_full
 
 _INTERRUPTED = 130
 TRACEBACK_VARIABLE = "BITEXTMINE_TRACEBACK"
@@ -41,7 +41,8 @@ def _explained(error: BaseException) -> int:
     if isinstance(error, SystemExit):
         return _fail(error.code, 1) if isinstance(error.code, str) else int(error.code or 0)
     if isinstance(error, BitextmineError):
-        return _fail(str(error), 2 if isinstance(error, InputError) else 1)
+        refused = isinstance(error, InputError) or (isinstance(error, ServiceError) and error.is_refusal)
+        return _fail(str(error), 2 if refused else 1)
     if isinstance(error, OSError) and is_disk_full(error):
         _drop_output()
         return _fail(f"no space left on the disk while writing {error.filename or 'the output'}", 1)

@@ -1,0 +1,53 @@
+"""A client for the service: corpora, jobs, bitexts and vectors from Python, through httpx.
+
+    from bitextmine.client import Client
+
+    with Client("http://127.0.0.1:8000") as client:
+        client.jobs.wait(client.corpora.upload("news.de.gz", name="news-de", lang="de"))
+        client.jobs.wait(client.corpora.upload("news.en.gz", name="news-en", lang="en"))
+        job = client.jobs.wait(client.mine("news-de", "news-en", threshold=1.1), progress=True)
+        for pair in client.bitexts.pairs(job):
+            print(pair.margin, pair.src, pair.tgt)
+
+`AsyncClient` has the same methods, to be awaited. What goes wrong is a `ServiceError` with the service's stable `code`
+(docs/errors.md). It needs nothing of the library's: no encoder, no FAISS, no Redis.
+"""
+
+from bitextmine.client.client import AsyncClient, Client
+from bitextmine.client.embedding import Embeddings
+from bitextmine.client.results import (
+    Bitext,
+    Check,
+    Corpus,
+    Encoder,
+    Estimate,
+    Failure,
+    Job,
+    Liveness,
+    Pair,
+    Plan,
+    Readiness,
+    RefusedLine,
+    Stage,
+)
+from bitextmine.errors import ServiceError
+
+__all__ = [
+    "AsyncClient",
+    "Bitext",
+    "Check",
+    "Client",
+    "Corpus",
+    "Embeddings",
+    "Encoder",
+    "Estimate",
+    "Failure",
+    "Job",
+    "Liveness",
+    "Pair",
+    "Plan",
+    "Readiness",
+    "RefusedLine",
+    "ServiceError",
+    "Stage",
+]

@@ -1,0 +1,189 @@
+"""What operations return: the service's answers as typed, frozen objects. What a newer service adds is left out.
+
+Enumerations are plain strings, so that a value that a newer service has does not make an older client fail.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+FINAL_STATES = frozenset({"succeeded", "failed", "cancelled"})
+
+
+class Answer(BaseModel):
+    """An answer of the service, or a part of one."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Corpus(Answer):
+    """Distinct sentences of one language, under a name."""
+
+    name: str
+    lang: str  # deu_Latn form
+    digest: str  # names the content
+    source: str  # the name of the uploaded file
+    created: datetime
+    lines: int
+    sentences: int  # distinct: what is mined
+    duplicates: int
+    refused: dict[str, int]  # lines that could not be used, by reason
+
+
+class RefusedLine(Answer):
+    """A line that could not be used."""
+
+    line: int  # from 1
+    reason: str
+    detail: str
+
+
+class Failure(Answer):
+    """Why a job failed: a stable code (docs/errors.md) and one line for people."""
+
+    code: str
+    detail: str
+
+
+class Stage(Answer):
+    """Where a running job is."""
+
+    stage: str
+    done: int
+    total: int | None = None
+    rate: float | None = None  # units a second
+    eta_seconds: float | None = None
+
+
+class Job(Answer):
+    """A job, wherever it is in its life."""
+
+    id: str
+    kind: str
+    state: str  # queued, running, succeeded, failed or cancelled
+    request: dict[str, Any]
+    created: datetime
+    plan: dict[str, Any] | None = None  # what it was expected to take when it was sent
+    started: datetime | None = None
+    finished: datetime | None = None
+    progress: Stage | None = None
+    stage_seconds: dict[str, float] = {}
+    attempts: int = 0
+    cancel_requested: bool = False
+    error: Failure | None = None
+    result: dict[str, Any] | None = None  # of a succeeded job: names its `bitext` or its `corpus`
+    links: dict[str, str] = {}
+
+    @property
+    def over(self) -> bool:
+        """Whether the state is a final one, which never changes."""
+        return self.state in FINAL_STATES
+
+
+class Bitext(Answer):
+    """A mined bitext and what it was made of."""
+
+    id: str
+    created: datetime
+    pairs: int
+    src_lang: str
+    tgt_lang: str
+    src_source: str
+    tgt_source: str
+    src_sentences: int
+    tgt_sentences: int
+    encoder: str
+    k: int
+    margin: str
+    retrieval: str
+    threshold: float | None = None
+    ceiling: float | None = None
+    seconds: dict[str, float] = {}  # a stage
+    plan: dict[str, Any] = {}
+    search: dict[str, Any] = {}  # recall, where the search was approximate
+
+
+class Pair(Answer):
+    """A sentence pair with all its scores, and where both sentences come from."""
+
+    src: str
+    tgt: str
+    margin: float
+    cosine: float
+    src_id: str
+    tgt_id: str
+    src_rank: int | None = None  # of tgt among src's k neighbours, from 1; None where it is not among them
+    tgt_rank: int | None = None
+    src_mean: float  # mean cosine of src to its k nearest targets
+    tgt_mean: float
+    direction: str  # whose best candidate the pair is
+    src_doc_id: str | None = None
+    tgt_doc_id: str | None = None
+    src_line: int
+    tgt_line: int
+    src_row: int
+    tgt_row: int
+
+
+class Encoder(Answer):
+    """An encoder that is installed with the service, or that could be."""
+
+    name: str
+    dims: int
+    languages: list[str]
+    licence: str
+    installed: bool
+    provider: str | None = None  # what it runs on, once it is loaded
+
+
+class Estimate(Answer):
+    """What a mining job would take by one method."""
+
+    method: str
+    seconds: float
+    memory_bytes: int
+    disk_bytes: int
+    how: str
+    refusal: str  # why it cannot be used; empty if it can
+
+
+class Plan(Answer):
+    """How a search would be done on a machine like the one that answers."""
+
+    method: str
+    reason: str
+    src_rows: int
+    tgt_rows: int
+    dims: int
+    k: int
+    target_recall: float
+    threads: int
+    memory_bytes: int
+    gpus: int
+    calibrated: bool
+    estimates: list[Estimate]
+
+
+class Check(Answer):
+    """One thing that jobs need."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class Readiness(Answer):
+    """Whether a job sent now would be done."""
+
+    ready: bool
+    checks: list[Check]
+
+
+class Liveness(Answer):
+    """That the service answers."""
+
+    live: bool
+    version: str
