@@ -14,7 +14,7 @@ from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
 from bitextmine.errors import ParameterError, StoreUnavailableError
-from bitextmine.jobs.store import PREFIX
+from bitextmine.jobs.names import PREFIX
 
 QUEUE = "bitextmine"
 ACTOR = "run_job"

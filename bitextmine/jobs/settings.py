@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BeforeValidator, ValidationError
+from pydantic_settings import BaseSettings
 
 from bitextmine.errors import ParameterError
 from bitextmine.jobs.queue import connect
@@ -14,7 +17,9 @@ from bitextmine.logs import LogFormat
 T = TypeVar("T")
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 LEVELS: tuple[Level, ...] = ("DEBUG", "INFO", "WARNING", "ERROR")
-_PREFIX = "BITEXTMINE_"
+PREFIX = "BITEXTMINE_"
+OTHER_VARIABLES = ("BITEXTMINE_TRACEBACK",)  # that no class of settings has
+_ANY_REDIS = "redis://127.0.0.1"  # for looking at the other settings where there is none yet
 LOG_FORMAT_VARIABLE = "BITEXTMINE_LOG_FORMAT"
 
 
@@ -55,9 +60,27 @@ def problems(error: ValidationError) -> list[str]:
     found = []
     for problem in error.errors():
         name = "_".join(map(str, problem["loc"])).upper()
-        variable = name if name == "REDIS_URL" else _PREFIX + name
+        variable = name if name == "REDIS_URL" else PREFIX + name
         found.append(f"{variable}: {problem['msg'].removeprefix('Value error, ')}")
     return found
+
+
+def variables(settings: type[BaseSettings]) -> list[str]:
+    """The environment variables that a class of settings reads."""
+    return [str(field.validation_alias or PREFIX + name.upper()) for name, field in settings.model_fields.items()]
+
+
+def report(settings: type[BaseSettings]) -> str:
+    """What a class of settings makes of the environment, as a JSON object for `bitextmine doctor`: `variables` that
+    it reads, `problems` with their values, and the `values` by field, but for the URL with its password."""
+    os.environ.setdefault("REDIS_URL", _ANY_REDIS)
+    values: dict[str, object] = {}
+    found: list[str] = []
+    try:
+        values = settings().model_dump(mode="json", exclude={"redis_url"})
+    except ValidationError as error:
+        found = problems(error)
+    return json.dumps({"variables": variables(settings), "problems": found, "values": values})
 
 
 def validator(check: Callable[[str], T]) -> Callable[[object], object]:

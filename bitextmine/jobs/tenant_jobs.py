@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from bitextmine.errors import NotFoundError
+from bitextmine.jobs.listing import EVERY_JOB, JobFilter, JobListing
+from bitextmine.jobs.once import Room
 from bitextmine.jobs.record import JobKind, JobRecord
 from bitextmine.jobs.store import JobStore
 
@@ -18,17 +20,31 @@ class TenantJobs:
     def create(self, kind: JobKind, spec: dict[str, Any], **fields: Any) -> JobRecord:
         return self._store.create(kind, spec, tenant=self._tenant, **fields)
 
+    def check_room(self, room: Room) -> None:
+        """
+        Raises:
+            BitextmineError: `too-many-jobs`: `create` would find no room either.
+        """
+        room.check(*self._store.count_unfinished(self._tenant))
+
     def get(self, job_id: str) -> JobRecord:
-        record = self._store.get(job_id)
+        return self.own(self._store.get(job_id))
+
+    def own(self, record: JobRecord) -> JobRecord:
+        """The record itself, if it is this tenant's.
+
+        Raises:
+            NotFoundError: `job-not-found`.
+        """
         if record.tenant != self._tenant:
-            raise NotFoundError(f"there is no job {job_id}", code="job-not-found")
+            raise NotFoundError(f"there is no job {record.id}", code="job-not-found")
         return record
 
-    def recent(self, limit: int, before: str | None = None) -> list[JobRecord]:
-        return self._store.recent(limit, before, tenant=self._tenant)
+    def page(self, limit: int, before: str | None = None, wanted: JobFilter = EVERY_JOB) -> JobListing:
+        return self._store.page(limit, before, tenant=self._tenant, wanted=wanted)
 
     def unfinished_records(self) -> list[JobRecord]:
-        return [record for record in self._store.unfinished_records() if record.tenant == self._tenant]
+        return self._store.unfinished_records(self._tenant)
 
     def request_cancel(self, job_id: str) -> JobRecord:
         return self._store.request_cancel(self.get(job_id).id)

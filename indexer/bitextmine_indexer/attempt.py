@@ -102,11 +102,11 @@ class _Visits:
     def _consult(self) -> Interruption | None:
         store, job_id, tracker = self._attempt.store, self._attempt.record.id, self._tracker
         try:
-            if not store.acquire_lease(job_id, self._attempt.owner, self._attempt.settings.heartbeat_seconds):
+            if not store.leases.acquire(job_id, self._attempt.owner, self._attempt.settings.heartbeat_seconds):
                 return Interruption.LOST
             if tracker.unsaid:
                 fruitful = tracker.fruitful
-                record = store.progress(job_id, tracker.progress, tracker.stage_seconds, fruitful=fruitful)
+                record = store.progress(job_id, tracker.progress, tracker.stages, fruitful=fruitful)
                 tracker.unsaid, self._told_fruitful = False, fruitful
             else:
                 record = store.get(job_id)

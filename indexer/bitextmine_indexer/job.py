@@ -67,7 +67,7 @@ class JobRunner:
 
     def _run_if_free(self, job_id: str, owner: str) -> None:
         lease = self._settings.heartbeat_seconds
-        if not self._patiently(lambda: self._store.acquire_lease(job_id, owner, lease)):
+        if not self._patiently(lambda: self._store.leases.acquire(job_id, owner, lease)):
             # Not dropped: this may be the only message, and the holder of the lease dead.
             log.debug("job %s: another has it; looking again in %g s", job_id, lease)
             self._patiently(lambda: enqueue(self._broker, job_id, lease))
@@ -75,7 +75,7 @@ class JobRunner:
         try:
             put_back = self._attempt_until_done(job_id, owner)
         finally:
-            self._patiently(lambda: self._store.release_lease(job_id, owner))
+            self._patiently(lambda: self._store.leases.release(job_id, owner))
         if put_back:
             self._patiently(lambda: enqueue(self._broker, job_id))
 
@@ -102,7 +102,7 @@ class JobRunner:
 
     def _tell_fruitful(self, job_id: str, tracker: Tracker) -> None:
         """Make sure that the death of this attempt does not count: the next starts from further on."""
-        self._patiently(lambda: self._store.progress(job_id, tracker.progress, tracker.stage_seconds, fruitful=True))
+        self._patiently(lambda: self._store.progress(job_id, tracker.progress, tracker.stages, fruitful=True))
 
     def _settle(self, job_id: str, ended: Outcome | Interruption, tracker: Tracker) -> bool:
         """Write down how the last attempt ended; whether the job was put back into the queue."""
@@ -131,14 +131,13 @@ class JobRunner:
         error: JobError | None = None,
     ) -> None:
         progress = tracker.progress if tracker else None
-        seconds = tracker.stage_seconds if tracker else None
+        stages = tracker.stages if tracker else ()
         record = self._patiently(
-            lambda: self._store.finish(
-                job_id, state, result=result, error=error, progress=progress, stage_seconds=seconds
-            )
+            lambda: self._store.finish(job_id, state, result=result, error=error, progress=progress, stages=stages)
         )
         if upload := record.spec.get("upload"):
-            (self._settings.workspace.uploads / upload).unlink(missing_ok=True)
+            workspace = self._settings.workspace.of_tenant(record.tenant)
+            (workspace.uploads / upload).unlink(missing_ok=True)
         log.info("job %s: %s%s", job_id, state, f": {error.code}: {error.detail}" if error else "")
 
     def _patiently(self, ask: Callable[[], T]) -> T:

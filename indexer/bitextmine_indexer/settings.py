@@ -9,8 +9,9 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from bitextmine.jobs.leases import WorkerLimits
 from bitextmine.jobs.queue import HEARTBEAT_SECONDS
-from bitextmine.jobs.settings import LogFormatName, LogLevel, RedisUrl, validator
+from bitextmine.jobs.settings import LogFormatName, LogLevel, RedisUrl, report, validator
 from bitextmine.logs import LogFormat
 from bitextmine.resources import Device, Provider, Resources, default_memory, default_threads, parse_memory
 from bitextmine.workspace import Workspace, default_data_dir, default_encoders_dir
@@ -28,6 +29,7 @@ class WorkerSettings(BaseSettings):
     heartbeat_seconds  a worker or a job silent for so long is taken for dead, and its work given to another
     max_attempts       a job whose process died so often without getting further is failed (code job-crashed)
     max_finished_jobs  of more the oldest records are dropped
+    finished_job_days  records of jobs that ended longer ago are dropped too
     threads            for each job
     memory             for each job, as 8GB; by default the jobs share a part of what is free when they start
     gpus               for each job; by default all that FAISS sees
@@ -47,6 +49,7 @@ class WorkerSettings(BaseSettings):
     heartbeat_seconds: PositiveFloat = HEARTBEAT_SECONDS
     max_attempts: PositiveInt = 3
     max_finished_jobs: PositiveInt = 10_000
+    finished_job_days: PositiveFloat = Field(default=30.0, le=36_500)
     threads: PositiveInt = Field(default_factory=default_threads)
     memory: Memory | None = None
     gpus: NonNegativeInt | None = None
@@ -67,5 +70,14 @@ class WorkerSettings(BaseSettings):
         return Resources(self.threads, memory, gpus, Device(self.provider, self.allow_cpu_fallback))
 
     @property
+    def limits(self) -> WorkerLimits:
+        """What a job may use whenever it starts."""
+        return WorkerLimits(threads=self.threads, memory=self.memory)
+
+    @property
     def workspace(self) -> Workspace:
         return Workspace(self.data_dir, self.encoders_dir)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(report(WorkerSettings))

@@ -1,11 +1,11 @@
-"""From a process's bare reports to what people want to know: rate, time left, seconds a stage."""
+"""From a process's bare reports to what people want to know: its stages, how fast they are, how long they take."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-from bitextmine.jobs.record import JobProgress
+from bitextmine.jobs.record import JobProgress, JobStage, StageState
 from bitextmine_indexer.runner import Published, Report
 
 
@@ -22,7 +22,7 @@ class Tracker:
         self._stage: str | None = None
         self._began = 0.0
         self._first = 0
-        self._finished: dict[str, float] = {}
+        self._ended: dict[str, JobStage] = {}
 
     def follow(self, report: Report | Published) -> None:
         """Complete a report by the rate since its stage began, and from that the seconds left; None if unknown."""
@@ -31,7 +31,7 @@ class Tracker:
             self.fruitful = True
             return
         if report.stage != self._stage:
-            self._finished = self.stage_seconds
+            self._ended = {stage.name: stage.ended(StageState.DONE) for stage in self.stages}
             self._stage, self._began, self._first = report.stage, self._clock(), report.done
         seconds, done = self._clock() - self._began, report.done - self._first
         rate = done / seconds if seconds > 0 and done > 0 else None
@@ -45,9 +45,16 @@ class Tracker:
         )
 
     @property
-    def stage_seconds(self) -> dict[str, float]:
-        """Seconds of every stage up to now, in the order in which they began; a stage that comes twice adds up."""
-        if self._stage is None:
-            return {}
-        running = self._clock() - self._began
-        return self._finished | {self._stage: round(self._finished.get(self._stage, 0.0) + running, 3)}
+    def stages(self) -> tuple[JobStage, ...]:
+        """All stages up to now, in the order in which they began; the seconds of one that comes twice add up."""
+        if self.progress is None:
+            return ()
+        name = self.progress.stage
+        before = self._ended[name].seconds if name in self._ended else 0.0
+        running = JobStage(
+            name=name,
+            state=StageState.RUNNING,
+            seconds=round(before + self._clock() - self._began, 3),
+            **self.progress.model_dump(exclude={"stage"}),
+        )
+        return tuple((self._ended | {name: running}).values())

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 
@@ -22,6 +23,8 @@ from pydantic import ValidationError
 
 from bitextmine import logs
 from bitextmine.errors import BitextmineError, StoreUnavailableError
+from bitextmine.gpus import gpus
+from bitextmine.jobs.gpu_reports import GpuReports
 from bitextmine.jobs.queue import ACTOR, QUEUE, connect, enqueue, make_broker
 from bitextmine.jobs.settings import problems
 from bitextmine.jobs.store import JobStore
@@ -57,6 +60,7 @@ class Worker:
         self._settings = settings
         self._client = connect(settings.redis_url)
         self._store = JobStore(self._client)
+        self._gpu_reports = GpuReports(self._client)
         self._broker = make_broker(self._client, settings.heartbeat_seconds)
         self._stopping = threading.Event()
         self._runner = JobRunner(self._store, self._broker, settings, self.name, self._stopping)
@@ -94,8 +98,10 @@ class Worker:
     def _keep_house(self) -> None:
         """Say that this worker lives and, when it has nothing to do, look for what was left behind."""
         try:
-            self._store.beat(self.name, self._settings.heartbeat_seconds)
-            self._store.prune(self._settings.max_finished_jobs)
+            self._store.leases.beat(self.name, self._settings.heartbeat_seconds, self._settings.limits)
+            if found := gpus():
+                self._gpu_reports.tell(socket.gethostname(), found, self._settings.heartbeat_seconds)
+            self._store.prune(self._settings.max_finished_jobs, timedelta(days=self._settings.finished_job_days))
             if self._runner.idle:
                 sweep(self._store, self._broker)
             self._reachable = True
@@ -123,7 +129,7 @@ class Worker:
         self._stopping.set()
         try:
             queue.stop(timeout=_STOP_MILLISECONDS)
-            self._store.retire(self.name)
+            self._store.leases.retire(self.name)
         except (BrokerConnectionError, StoreUnavailableError) as error:
             log.warning("worker %s: could not take leave of the job store: %s", self.name, error)
         self._client.close()
@@ -138,7 +144,7 @@ def sweep(store: JobStore, broker: RedisBroker) -> None:
     A message too many does no harm. Run by a worker with nothing to do, so that none pile up.
     """
     for job_id in store.unfinished():
-        if not store.leased(job_id):
+        if not store.leases.held(job_id):
             log.info("job %s: unfinished, and nobody runs it: enqueued", job_id)
             enqueue(broker, job_id)
 

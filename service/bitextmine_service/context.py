@@ -19,7 +19,8 @@ from pydantic import BaseModel
 from bitextmine import logs
 from bitextmine.catalog import Catalog
 from bitextmine.encoders.opened import OpenEncoders
-from bitextmine.errors import BitextmineError, ParameterError, StoreUnavailableError
+from bitextmine.errors import ParameterError, StoreUnavailableError
+from bitextmine.jobs.once import Claim, Room
 from bitextmine.jobs.queue import enqueue
 from bitextmine.jobs.record import JobKind, JobRecord
 from bitextmine.jobs.store import JobStore
@@ -78,17 +79,22 @@ class Context:
         Raises:
             BitextmineError: `too-many-jobs` (429) or `store-unavailable` (503).
         """
-        waiting = len(self.service.store.unfinished())
-        if waiting >= self.settings.max_unfinished_jobs:
-            raise BitextmineError(f"{waiting:,} jobs are waiting or running; try again later", code="too-many-jobs")
+        self.jobs.check_room(self._room)
 
-    def submit(self, kind: JobKind, spec: BaseModel, **fields: Any) -> JobRecord:
+    @property
+    def _room(self) -> Room:
+        return Room(self.settings.max_unfinished_jobs, self.caller.max_jobs)
+
+    def submit(self, kind: JobKind, spec: BaseModel, *, claim: Claim | None = None, **fields: Any) -> JobRecord:
         """Record the job and put it into the queue; `fields` are further ones of its record.
 
         Raises:
             StoreUnavailableError: there is no such job; once it is recorded, idle workers find it in any case.
+            BitextmineError: `too-many-jobs`.
+            AlreadyMade: another request with the Idempotency-Key of `claim` was faster; `idempotency` answers it.
         """
-        record = self.jobs.create(kind, spec.model_dump(mode="json"), **logs.origin(), **fields)
+        stated = spec.model_dump(mode="json")
+        record = self.jobs.create(kind, stated, room=self._room, claim=claim, **logs.origin(), **fields)
         try:
             enqueue(self.service.broker, record.id)
         except StoreUnavailableError as error:

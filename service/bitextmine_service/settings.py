@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from bitextmine.jobs.settings import LogFormatName, LogLevel, RedisUrl
+from bitextmine.jobs.settings import LogFormatName, LogLevel, RedisUrl, report
 from bitextmine.logs import LogFormat
 from bitextmine.resources import Device, Provider, default_threads
 from bitextmine.workspace import Workspace, default_data_dir, default_encoders_dir
@@ -27,6 +28,7 @@ class ServiceSettings(BaseSettings):
     max_expanded_bytes: int = Field(default=100 << 30, gt=0, description="Most text that an upload may expand to.")
     max_chars: int = Field(default=10_000, gt=0, description="Longer lines are refused.")
     max_unfinished_jobs: int = Field(default=1_000, gt=0, description="Beyond it new jobs get 429.")
+    max_event_streams: int = Field(default=256, gt=0, description="Open GET /v1/jobs/{id}/events; beyond it 503.")
     min_free_bytes: int = Field(default=1 << 30, ge=0, description="Less free disk makes /readyz fail.")
     embed_threads: int = Field(default_factory=default_threads, gt=0, description="Of each encoder that is open.")
     embed_queue_tokens: int = Field(default=1 << 16, gt=0, description="Beyond it requests for vectors get 429.")
@@ -46,3 +48,7 @@ class ServiceSettings(BaseSettings):
     @property
     def workspace(self) -> Workspace:
         return Workspace.at(self.data_dir, self.encoders_dir)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(report(ServiceSettings))

@@ -12,7 +12,7 @@ from dramatiq.brokers.redis import RedisBroker
 
 from bitextmine.errors import ConflictError, NotFoundError, ParameterError, StoreUnavailableError
 from bitextmine.jobs.queue import connect, enqueue, make_broker
-from bitextmine.jobs.record import JobError, JobKind, JobProgress, JobState
+from bitextmine.jobs.record import JobError, JobKind, JobProgress, JobStage, JobState, StageState
 from bitextmine.jobs.store import JobStore
 from tests.integration.valkey_server import valkey_server
 from tests.integration.waiting import wait_until
@@ -29,14 +29,18 @@ def test_a_job_from_beginning_to_end(store: JobStore) -> None:
     assert (started.state, started.attempts, started.worker) == (JobState.RUNNING, 1, "w1")
 
     progress = JobProgress(stage="encode", done=5, total=10, rate=2.5, eta_seconds=2.0)
-    assert store.progress(created.id, progress, {"read": 1.5}).progress == progress
+    stages = [
+        JobStage(name="read", state=StageState.DONE, done=3, total=3, seconds=1.5),
+        JobStage(name="encode", state=StageState.RUNNING, done=5, total=10, seconds=4, rate=2.5, eta_seconds=2.0),
+    ]
+    assert store.progress(created.id, progress, stages).progress == progress
+    assert list(store.get(created.id).stages) == stages
 
-    finished = store.finish(
-        created.id, JobState.SUCCEEDED, result={"pairs": 3}, stage_seconds={"read": 1.5, "encode": 4}
-    )
+    finished = store.finish(created.id, JobState.SUCCEEDED, result={"pairs": 3})
     assert finished == store.get(created.id)
     assert (finished.result, finished.progress) == ({"pairs": 3}, progress)
     assert finished.stage_seconds == {"read": 1.5, "encode": 4.0}
+    assert [(stage.state, stage.eta_seconds) for stage in finished.stages] == [(StageState.DONE, None)] * 2
     assert finished.started is not None
     assert finished.finished is not None
     assert finished.created <= finished.started <= finished.finished
@@ -50,7 +54,7 @@ def test_a_final_state_never_changes(store: JobStore) -> None:
     for change in (
         lambda: store.start(job_id, "w"),
         lambda: store.put_back(job_id),
-        lambda: store.progress(job_id, JobProgress(stage="s", done=1), {}),
+        lambda: store.progress(job_id, JobProgress(stage="s", done=1), []),
         lambda: store.finish(job_id, JobState.SUCCEEDED),
         lambda: store.request_cancel(job_id),
     ):
@@ -88,7 +92,7 @@ def test_jobs_are_listed_newest_first_in_pages(store: JobStore) -> None:
     ids = sorted((store.create(JobKind.INGEST, {"number": n}).id for n in range(7)), reverse=True)
     pages: list[str] = []
     cursor = None
-    while page := store.recent(3, cursor):
+    while page := store.page(3, cursor).records:
         pages += [record.id for record in page]
         cursor = page[-1].id
     assert pages == ids
@@ -107,7 +111,7 @@ def test_pruning_keeps_the_newest_finished_jobs_and_all_unfinished_ones(store: J
         store.request_cancel(job_id)
     assert store.prune(7) == 0
     assert store.prune(2) == 5
-    assert [record.id for record in store.recent(99)] == [ids[8], ids[7], ids[4], ids[0]]
+    assert [record.id for record in store.page(99).records] == [ids[8], ids[7], ids[4], ids[0]]
     assert store.unfinished() == [ids[0], ids[4]]
 
 
@@ -115,9 +119,9 @@ def test_attempts_that_left_something_do_not_count_as_fruitless(store: JobStore)
     job_id = store.create(JobKind.INGEST, {}).id
     for _ in range(2):
         store.start(job_id, "w")
-    store.progress(job_id, JobProgress(stage="s", done=1), {})
+    store.progress(job_id, JobProgress(stage="s", done=1), [])
     assert store.get(job_id).fruitless_attempts == 2
-    store.progress(job_id, None, {}, fruitful=True)
+    store.progress(job_id, None, [], fruitful=True)
     assert store.put_back(job_id).fruitless_attempts == 0
     record = store.start(job_id, "w")
     assert (record.attempts, record.fruitless_attempts) == (2, 1)
@@ -131,31 +135,31 @@ def test_deleting_forgets_finished_jobs_only(store: JobStore) -> None:
     assert caught.value.code == "job-unfinished"
     store.request_cancel(job_id)
     store.delete(job_id)
-    assert store.recent(10) == []
+    assert store.page(10).records == []
     with pytest.raises(NotFoundError) as missing:
         store.get(job_id)
     assert missing.value.code == "job-not-found"
 
 
 def test_a_lease_has_one_owner_until_it_is_released_or_runs_out(store: JobStore) -> None:
-    assert store.acquire_lease("j", "a", 60)
-    assert store.acquire_lease("j", "a", 60)
-    assert not store.acquire_lease("j", "b", 60)
-    assert not store.release_lease("j", "b")
-    assert store.leased("j")
-    assert store.release_lease("j", "a")
-    assert not store.leased("j")
-    assert store.acquire_lease("j", "b", 0.1)
-    wait_until(lambda: store.acquire_lease("j", "a", 60), "the lease ran out")
+    assert store.leases.acquire("j", "a", 60)
+    assert store.leases.acquire("j", "a", 60)
+    assert not store.leases.acquire("j", "b", 60)
+    assert not store.leases.release("j", "b")
+    assert store.leases.held("j")
+    assert store.leases.release("j", "a")
+    assert not store.leases.held("j")
+    assert store.leases.acquire("j", "b", 0.1)
+    wait_until(lambda: store.leases.acquire("j", "a", 60), "the lease ran out")
 
 
 def test_workers_are_live_while_they_beat(store: JobStore) -> None:
-    store.beat("w1", 60)
-    store.beat("w2", 60)
-    store.beat("w3", 0.1)
-    wait_until(lambda: store.workers() == ["w1", "w2"], "w3 counts as dead")
-    store.retire("w1")
-    assert store.workers() == ["w2"]
+    store.leases.beat("w1", 60)
+    store.leases.beat("w2", 60)
+    store.leases.beat("w3", 0.1)
+    wait_until(lambda: store.leases.workers() == ["w1", "w2"], "w3 counts as dead")
+    store.leases.retire("w1")
+    assert store.leases.workers() == ["w2"]
 
 
 def test_no_change_is_lost_between_writers(store: JobStore) -> None:
@@ -186,9 +190,9 @@ def test_a_server_that_is_gone_is_one_error_and_its_data_survives_kill_9(tmp_pat
             lambda: store.get(record.id),
             lambda: store.create(JobKind.INGEST, {}),
             lambda: store.start(record.id, "w"),
-            lambda: store.recent(1),
-            lambda: store.acquire_lease("j", "a", 1),
-            store.workers,
+            lambda: store.page(1),
+            lambda: store.leases.acquire("j", "a", 1),
+            store.leases.workers,
             lambda: enqueue(broker, record.id),
         ):
             with pytest.raises(StoreUnavailableError):

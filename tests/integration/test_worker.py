@@ -32,7 +32,7 @@ def test_a_job_runs_and_its_record_tells_how(worker: WorkerProcess, jobs: Jobs, 
     assert progress.total == 1_000_000
     assert progress.rate is not None
     assert progress.eta_seconds == pytest.approx((1_000_000 - progress.done) / progress.rate)
-    (name,) = jobs.store.workers()
+    (name,) = jobs.store.leases.workers()
     jobs.let_go()
     record = jobs.ended(job_id)
     assert (record.state, record.attempts, record.worker) == (JobState.SUCCEEDED, 1, name)
@@ -43,7 +43,7 @@ def test_a_job_runs_and_its_record_tells_how(worker: WorkerProcess, jobs: Jobs, 
     assert list(record.stage_seconds) == ["prepare", "wait"]
     assert '{"result": "nonsense"}' in worker.log
     assert worker.stop() == 0
-    assert jobs.store.workers() == []
+    assert jobs.store.leases.workers() == []
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_a_lease_that_ran_out_with_redis_down_is_taken_up_again(start_worker: St
         wait_until(lambda: "goes on without the job store" in worker.log, "the worker has noticed")
         server.start()
         client.delete(f"bitextmine:lease:{job_id}")
-        wait_until(lambda: jobs.store.leased(job_id), "the worker has the lease again")
+        wait_until(lambda: jobs.store.leases.held(job_id), "the worker has the lease again")
         jobs.let_go()
         assert jobs.ended(job_id).attempts == 1
 
@@ -233,7 +233,7 @@ def test_a_worker_that_is_told_to_stop_puts_its_job_back(
     assert gone(process)
     record = jobs.store.get(job_id)
     assert (record.state, record.attempts, record.cancel_requested) == (JobState.QUEUED, 0, False)
-    assert not jobs.store.leased(job_id)
+    assert not jobs.store.leases.held(job_id)
     jobs.let_go()
     start_worker(redis_url)
     record = jobs.ended(job_id)
@@ -280,4 +280,4 @@ def test_a_worker_started_before_redis_waits_for_it(start_worker: StartWorker, t
         jobs = Jobs(client, tmp_path)
         jobs.let_go()
         assert jobs.ended(jobs.submit_waiting()).state is JobState.SUCCEEDED
-        wait_until(lambda: len(jobs.store.workers()) == 1, "the worker says that it lives")
+        wait_until(lambda: len(jobs.store.leases.workers()) == 1, "the worker says that it lives")

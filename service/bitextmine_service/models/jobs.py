@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, Strict
 
-from bitextmine.jobs.record import JobError, JobKind, JobProgress, JobRecord, JobState
+from bitextmine.jobs.listing import JobFilter
+from bitextmine.jobs.record import JobError, JobKind, JobProgress, JobRecord, JobStage, JobState
 from bitextmine.margin import Margin, Retrieval
 from bitextmine.mining import MAX_K
 from bitextmine.search.method import DEFAULT_RECALL, LEAST_RECALL, MOST_RECALL, Method
@@ -20,12 +21,16 @@ Recall = Annotated[
     Field(ge=LEAST_RECALL, le=MOST_RECALL, description="Share of true neighbours that ivf and ivfpq aim at."),
 ]
 _INTERNAL = ("upload", "max_chars", "max_bytes")
+_HIDDEN = {"spec", "tenant", "worker", "fruitless_attempts", "version", "request_id", "trace_id"}
 
 
 class MiningJobIn(BaseModel):
     """Which corpora to mine, and how."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"src": "news-de", "tgt": "news-en", "encoder": "muse", "threshold": 1.06}]},
+    )
 
     src: Name
     tgt: Name
@@ -43,6 +48,32 @@ class MiningJobIn(BaseModel):
     )
 
 
+class JobsWanted(BaseModel):
+    """Which jobs to list: those that meet all of these."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    state: list[JobState] = Field(default=[], max_length=10, description="In one of these states.")
+    kind: list[JobKind] = Field(default=[], max_length=10, description="Of one of these kinds.")
+    corpus: Name | None = Field(default=None, description="That read or make the corpus of this name.")
+    created_after: AwareDatetime | None = Field(
+        default=None, description="Created then or later; RFC 3339 with an offset, as 2026-05-01T12:00:00Z."
+    )
+    created_before: AwareDatetime | None = Field(default=None, description="Created earlier than that.")
+    limit: int = Field(default=100, ge=1, le=1000, description="Most items of a page.")
+    cursor: str | None = Field(default=None, max_length=200, description="The next_cursor of the page before.")
+
+    @property
+    def filter(self) -> JobFilter:
+        return JobFilter(
+            states=frozenset(self.state),
+            kinds=frozenset(self.kind),
+            corpus=self.corpus,
+            since=self.created_after,
+            until=self.created_before,
+        )
+
+
 class JobOut(BaseModel):
     """A job, wherever it is in its life."""
 
@@ -51,10 +82,12 @@ class JobOut(BaseModel):
     state: JobState
     request: dict[str, Any] = Field(description="What was asked for.")
     plan: dict[str, Any] | None = Field(description="What the job was expected to take when it was sent, where known.")
+    retry_of: str | None = Field(description="The job that this one is another try of.")
     created: datetime
     started: datetime | None
     finished: datetime | None
     progress: JobProgress | None = Field(description="The stage a running job is in.")
+    stages: list[JobStage] = Field(description="The stages of the last attempt, in the order in which they began.")
     stage_seconds: dict[str, float] = Field(description="Wall-clock time per stage so far.")
     attempts: int = Field(description="Processes started for the job; more than one means that one died.")
     cancel_requested: bool
@@ -64,18 +97,30 @@ class JobOut(BaseModel):
 
     @classmethod
     def of(cls, record: JobRecord) -> JobOut:
-        links = {"self": f"/v1/jobs/{record.id}"}
-        if not record.state.final:
-            links["cancel"] = f"/v1/jobs/{record.id}/cancel"
-        if record.result and "bitext" in record.result:
-            links["bitext"] = f"/v1/bitexts/{record.result['bitext']}"
-        if record.result and "corpus" in record.result:
-            links["corpus"] = f"/v1/corpora/{record.result['corpus']}"
         request = {name: value for name, value in record.spec.items() if name not in _INTERNAL}
-        fields = record.model_dump(exclude={"spec", "tenant", "worker", "fruitless_attempts"})
-        return cls(**fields, request=request, links=links)
+        fields = record.model_dump(exclude=_HIDDEN)
+        return cls(**fields, request=request, links=_links(record), stage_seconds=record.stage_seconds)
+
+
+def _links(record: JobRecord) -> dict[str, str]:
+    """Where to go from a job: what can be done with it, and what it made."""
+    own = f"/v1/jobs/{record.id}"
+    links = {"self": own, "events": f"{own}/events"}
+    if not record.state.final:
+        links["cancel"] = f"{own}/cancel"
+    elif record.state is not JobState.SUCCEEDED:
+        links["retry"] = f"{own}/retry"
+    if record.retry_of:
+        links["retry_of"] = f"/v1/jobs/{record.retry_of}"
+    if record.result and "bitext" in record.result:
+        links["bitext"] = f"/v1/bitexts/{record.result['bitext']}"
+    if record.result and "corpus" in record.result:
+        links["corpus"] = f"/v1/corpora/{record.result['corpus']}"
+    return links
 
 
 class JobPage(BaseModel):
+    """Some jobs. A page may have fewer than asked for, even none, with more on the next: only the cursor tells."""
+
     items: list[JobOut]
     next_cursor: str | None = None

@@ -6,7 +6,7 @@ import re
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import JSONResponse
 
 from bitextmine.encoders import open_encoder
@@ -15,8 +15,8 @@ from bitextmine.jobs.record import JobKind
 from bitextmine.jobs.specs import MineSpec
 from bitextmine.mining import MiningParameters, check_minable
 from bitextmine_service import uploads
-from bitextmine_service.context import Ctx, Cursor, Limit, MineCtx, accepted
-from bitextmine_service.models.jobs import JobOut, JobPage, MiningJobIn
+from bitextmine_service.context import Ctx, MineCtx, accepted
+from bitextmine_service.models.jobs import JobOut, JobPage, JobsWanted, MiningJobIn
 from bitextmine_service.problems import documented
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
@@ -56,13 +56,12 @@ def create_mining_job(context: MineCtx, wanted: MiningJobIn) -> JSONResponse:
 
 
 @router.get("/jobs", responses=documented(HTTPStatus.SERVICE_UNAVAILABLE))
-def list_jobs(context: Ctx, limit: Limit = 100, cursor: Cursor = None) -> JobPage:
-    """All jobs, newest first."""
-    if cursor is not None and not _JOB_ID.fullmatch(cursor):
+def list_jobs(context: Ctx, wanted: Annotated[JobsWanted, Query()]) -> JobPage:
+    """The jobs that meet all filters, newest first."""
+    if wanted.cursor is not None and not _JOB_ID.fullmatch(wanted.cursor):
         raise ParameterError("the cursor is not one that a page gave", code="invalid-cursor")
-    records = context.jobs.recent(limit + 1, before=cursor)
-    following = records[limit - 1].id if len(records) > limit else None
-    return JobPage(items=[JobOut.of(record) for record in records[:limit]], next_cursor=following)
+    found = context.jobs.page(wanted.limit, wanted.cursor, wanted.filter)
+    return JobPage(items=[JobOut.of(record) for record in found.records], next_cursor=found.following)
 
 
 @router.get("/jobs/{job_id}", responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE))
