@@ -1,0 +1,15 @@
+"""Sentence alignment inside a pair of documents: merged, split, added and left-out sentences are found.
+
+Thompson & Koehn (2019), "Vecalign: Improved Sentence Alignment in Linear Time and Space" (EMNLP-IJCNLP).
+
+blocks    texts and vectors of one sentence or several in a row
+costs     what it costs to align two blocks, or to leave a sentence out
+path      the cheapest way through both documents, within a band
+align     coarse to fine: the band around the way through documents of half the length
+score     strict and lax precision and recall
+"""
+
+from bitextmine.alignment.align import AlignmentParameters, Bead, align, align_blocks
+from bitextmine.alignment.score import AlignmentScores, score_alignment
+
+__all__ = ["AlignmentParameters", "AlignmentScores", "Bead", "align", "align_blocks", "score_alignment"]
