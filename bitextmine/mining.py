@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +27,7 @@ from bitextmine.search.method import DEFAULT_RECALL, Method
 from bitextmine.search.stored import BACKWARD, FORWARD, load_neighbors, write_neighbors
 from bitextmine.search.stored import KIND as NEIGHBORS
 from bitextmine.search_as_planned import discard_search, search_as_planned
+from bitextmine.stage_clock import StageClock
 
 MAX_K = 1024
 _LARGEST_BOUND = float(np.finfo(np.float32).max)  # margins are float32
@@ -159,7 +158,7 @@ def mine(
         DiskFullError: the disk is full; what was finished before stays.
     """
     plan = plan or plan_mining(src, tgt, encoder, parameters)
-    clock = _StageClock()
+    clock = StageClock()
     of_src, of_tgt = sides(encoder)
     with clock.stage("embed-src"):
         src_vectors = vectors_of(src, of_src, store, stage="embed-src", progress=progress)
@@ -258,26 +257,3 @@ def _found(store: ArtifactStore, key: ArtifactKey) -> Artifact:
     if artifact is None:
         raise ArtifactError(f"{key.kind} {key.digest} vanished after it was published")
     return artifact
-
-
-class _StageClock:
-    """Wall-clock seconds per stage."""
-
-    def __init__(self) -> None:
-        self._seconds: dict[str, float] = {}
-        self._running: tuple[str, float] | None = None
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        started = time.monotonic()
-        self._running = (name, started)
-        yield
-        self._seconds[name] = time.monotonic() - started
-        self._running = None
-
-    def record_into(self, summary: dict[str, object]) -> None:
-        """Write what was measured, the stage that is still running included."""
-        if self._running:
-            name, started = self._running
-            self._seconds[name] = time.monotonic() - started
-        summary["seconds"] = {name: round(seconds, 3) for name, seconds in self._seconds.items()}

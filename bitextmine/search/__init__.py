@@ -4,7 +4,7 @@
 (the best candidates of rows and columns), `rescore` (exact cosines), `floats` (single rows in float32).
 """
 
-from bitextmine.search.exact import ExactOptions, ExactReport, search_exact
+from bitextmine.search.exact import ExactOptions, ExactReport, nearest_exact, search_exact
 from bitextmine.search.neighbors import MISSING, Neighbors
 
-__all__ = ["MISSING", "ExactOptions", "ExactReport", "Neighbors", "search_exact"]
+__all__ = ["MISSING", "ExactOptions", "ExactReport", "Neighbors", "nearest_exact", "search_exact"]

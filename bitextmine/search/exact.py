@@ -19,6 +19,7 @@ from bitextmine.errors import MismatchError, ParameterError
 from bitextmine.progress import Progress, silent
 from bitextmine.resources import format_bytes
 from bitextmine.search.certify import CHECKED_ROWS, DEVIATIONS, Candidates, certain_neighbors, wrong_rows
+from bitextmine.search.floats import search_rows
 from bitextmine.search.lists import Best, ids_of, list_length, merge, sums_of
 from bitextmine.search.native import TILE_COLUMNS
 from bitextmine.search.neighbors import MISSING, Neighbors
@@ -31,6 +32,7 @@ from bitextmine.vectors import StoredVectors
 _MOST_COLUMNS = 1 << 17
 _CHUNK_BYTES = 512 << 10  # of columns that stay in the L2 cache while all rows pass
 _ERROR_ROWS = 512
+_FEW_QUERIES = 1_024
 _LIST_BYTES, _FOUND_BYTES = 8, 12  # of a candidate and of a neighbour
 _PROCESS_BYTES = 700 << 20  # the interpreter, blocks being quantised, pages of the vectors while they are rescored
 _LEAST_ROWS = 1 << 16
@@ -112,6 +114,37 @@ def search_exact(
         _log.error("exact search differs from float32 search in %d and %d of %d and %d rows", *wrong, *checked)
     report = ExactReport(error, (again_forward, again_backward), checked, wrong)
     return forward, backward, report
+
+
+def nearest_exact(
+    queries: StoredVectors,
+    base: StoredVectors,
+    k: int,
+    *,
+    options: ExactOptions = ExactOptions(),
+    progress: Progress = silent,
+) -> Neighbors:
+    """The k nearest rows of the base for each query: one direction of `search_exact`. Progress counts pairs of rows.
+
+    Few queries are compared with all of the base in float32, which needs nothing prepared.
+
+    Raises:
+        MismatchError: the sides differ in dimensions.
+    """
+    if queries.dims != base.dims:
+        raise MismatchError(f"vectors of {queries.dims} and of {base.dims} dimensions cannot be compared")
+    if not len(queries) or not len(base):
+        return Neighbors.none(len(queries), k)
+    scorer = Scorer(queries, base, options.threads)
+    if len(queries) <= _FEW_QUERIES:
+        return search_rows(scorer, np.arange(len(queries)), k)
+    quantizer = Quantizer.fit(queries, base)
+    ahead, _ = _candidates(queries, base, list_length(k), quantizer, options, progress)
+    candidates = _candidates_of(ahead, quantizer, _error(scorer, quantizer))
+    found, _ = certain_neighbors(scorer, candidates, k, "rescore", progress)
+    if wrong := wrong_rows(scorer, found):
+        _log.error("exact search differs from float32 search in %d of %d rows", wrong, min(CHECKED_ROWS, len(queries)))
+    return found
 
 
 def _candidates(
