@@ -48,7 +48,7 @@ def main() -> int:
         "  source .venv/bin/activate\n"
         "  bitextmine mine demo/deu.jsonl demo/eng.jsonl --src-lang de --tgt-lang en "
         f"--threshold {result.threshold:.3f}\n"
-        "  make serve, then http://127.0.0.1:8000/docs, or docs/guide.md\n"
+        "  make serve, then http://127.0.0.1:8000/docs, or docs/guide/http.md\n"
         f"  {DATA_DIR.name}/artifacts: the corpora, vectors and pairs, each with its manifest.json"
     )
     return 0 if result.held_out.f1 >= 0.9 else 1

@@ -1,0 +1,150 @@
+"""All commands of docs/guide, run as printed against a real service, each page with a data directory of its own."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bitextmine.workspace import default_encoders_dir
+from tests.guide_pages import GUIDE, PRINTED_URL, Block, Page, pages, shows
+from tests.integration.service import service
+
+ROOT = Path(__file__).parents[2]
+PAGES = [page for page in pages() if page.blocks]
+PATIENCE = 120.0  # seconds for a block
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the commands run: with the corpora that the guide speaks of, and `bitextmine` on the path."""
+    encoders = default_encoders_dir()
+    if not (encoders / "muse").is_dir():
+        pytest.skip(f"muse is not installed in {encoders}: run `bitextmine encoders pull muse`")
+    here = tmp_path / "here"
+    here.mkdir()
+    for name, short in (("deu", "de"), ("eng", "en")):
+        lines = (ROOT / "demo" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+        text = "".join(json.loads(line)["text"] + "\n" for line in lines)
+        (here / f"news.{short}.gz").write_bytes(gzip.compress(text.encode()))
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("BITEXTMINE_ENCODERS_DIR", str(encoders))
+    monkeypatch.setenv("BITEXTMINE_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    return tmp_path
+
+
+class Shell:
+    """One shell for all blocks of a page, so that variables and functions live on; an error ends it."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            ["sh", "-e"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        self._blocks = 0
+
+    def run(self, commands: str) -> str:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._blocks += 1
+        mark = f"--- block {self._blocks} is done ---"
+        self._process.stdin.write(f"{commands}\nprintf '%s\\n' '{mark}'\n")
+        self._process.stdin.flush()
+        watch = threading.Timer(PATIENCE, self._process.kill)
+        watch.start()
+        try:
+            printed = ""
+            for line in self._process.stdout:
+                if line.endswith(f"{mark}\n"):
+                    return printed + line.removesuffix(f"{mark}\n")
+                printed += line
+        finally:
+            watch.cancel()
+        raise AssertionError(f"the shell ended with {self._process.wait()}:\n{commands}\n{printed}")
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+class Python:
+    """One namespace for all blocks of a page."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, Any] = {"__name__": "__main__"}
+
+    def run(self, commands: str) -> str:
+        printed = io.StringIO()
+        with redirect_stdout(printed):
+            exec(compile(commands, "the guide", "exec"), self._names)
+        return printed.getvalue()
+
+
+@pytest.fixture
+def running(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of a service with the page's settings; empty where it needs none."""
+    page: Page = request.param
+    for name, value in page.settings.items():
+        monkeypatch.setenv(name, value)
+    if not page.needs_service:
+        yield ""
+        return
+    (folder / "encoders").mkdir()
+    (folder / "encoders" / "muse").symlink_to(default_encoders_dir() / "muse")
+    with service(folder) as started:
+        yield started.api.url
+        assert "Traceback" not in started.api.process.log + started.worker.log
+
+
+@pytest.mark.encoder
+@pytest.mark.parametrize(
+    ("page", "running"), [(page, page) for page in PAGES], ids=[page.path.stem for page in PAGES], indirect=["running"]
+)
+def test_a_page_does_what_it_says(page: Page, running: str) -> None:
+    if any("curl" in block.commands for block in page.blocks) and not shutil.which("curl"):
+        pytest.skip("curl is not installed")
+    shell, python = Shell(), Python()
+    try:
+        for block in page.blocks:
+            interpreter = shell if block.language == "sh" else python
+            printed = interpreter.run(block.commands.replace(PRINTED_URL, running))
+            _check(page, block, printed.replace(running, PRINTED_URL) if running else printed)
+    finally:
+        shell.close()
+
+
+def _check(page: Page, block: Block, printed: str) -> None:
+    if block.output is not None and not shows(block.output, printed):
+        pytest.fail(f"{page.path.name}:{block.line} prints\n{printed}\nwhere the page shows\n{block.output}", False)
+
+
+def test_every_block_says_whether_it_is_run() -> None:
+    assert not [f"{page.path.name}:{line}" for page in pages() for line in page.unmarked]
+
+
+def test_every_link_leads_somewhere() -> None:
+    for path in [*GUIDE.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")]:
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
+            assert (path.parent / link).exists(), f"{path}: {link}"
+
+
+def test_outputs_are_compared() -> None:
+    assert shows('{"a":...,"b":1}\n', '{"a":{"c":2},"b":1}')
+    assert shows("one\n...\nthree\n", "one\ntwo\nthree\n")
+    assert shows("one\n...\n", "one\ntwo\nthree\n")
+    assert not shows("...\ntwo\n", "one\ntwo\nthree\n")
+    assert not shows("one\n", "one\ntwo\n")
+    assert not shows('{"a":1}', '{"a":2}')
+    assert not shows("", "one")
