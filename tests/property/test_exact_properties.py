@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from bitextmine.errors import MismatchError
-from bitextmine.search import MISSING, ExactOptions, Neighbors, search_exact
+from bitextmine.search import MISSING, ExactOptions, Neighbors, exact, nearest_exact, search_exact
 from bitextmine.search.native import has_int8_tile
 from bitextmine.vectors import StoredVectors
 
@@ -84,6 +84,16 @@ def test_both_directions_are_the_sorted_cosines(sides: Sides, k: int, how: Exact
     assert_nearest(forward, src, tgt, k)
     assert_nearest(backward, tgt, src, k)
     assert report.wrong == (0, 0)
+
+
+@pytest.mark.parametrize("few", [0, 1_024])
+@settings(deadline=None, max_examples=50)
+@given(sides=small_integers() | random_sides(), k=st.integers(1, 15), how=options)
+def test_one_direction_is_the_sorted_cosines(few: int, sides: Sides, k: int, how: ExactOptions) -> None:
+    src, tgt = sides
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exact, "_FEW_QUERIES", few)
+        assert_nearest(nearest_exact(StoredVectors.of(src), StoredVectors.of(tgt), k, options=how), src, tgt, k)
 
 
 @settings(deadline=None, max_examples=50)
