@@ -26,7 +26,7 @@ TEXT_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _SECRETS = re.compile(
-    r"(?P<url>[a-z][a-z0-9+.-]*://)[^\s/@]*:[^\s/@]*@"
+    r"(?P<url>[a-z][a-z0-9+.-]*://)[^\s/@]+@"
     r"|(?P<scheme>\b(?:bearer|basic)\s+)[\w.~+/=-]+"
     r"|(?P<header>\bauthorization[=:]\s*(?:[a-z]+\s+)?)[^\s,;\"']+"
     r"|(?P<name>\b(?:access_token|api_key|key|password|secret|token)=)[^\s&,;\"']+",

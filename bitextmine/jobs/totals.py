@@ -1,5 +1,7 @@
-"""What all jobs have come to since the data were new: counted in Redis, in the transactions that change the jobs, so that
-nothing is counted twice, whichever process tells it, and no restart forgets it."""
+"""What all jobs have come to: counted in Redis, in the transactions that change the jobs.
+
+So nothing is counted twice, any process can tell it, and no restart forgets it.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,7 @@ def read(client: redis.Redis) -> list[Count]:
 
 def _parsed(stored: Mapping[Any, Any]) -> Iterator[Count]:
     for field, value in stored.items():
-        total, kind, label = (text(field).split("|") + [""])[:3]
+        total, kind, label = [*text(field).split("|"), ""][:3]
         if total in set(Total) and kind in set(JobKind):
             yield Count(Total(total), JobKind(kind), label, float(value))
 

@@ -53,12 +53,17 @@ def private_socket(directory: Path) -> Iterator[Path]:
     """Make `directory` (mode 0700) and name the socket in it, or in a temporary directory when its path is too long."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     directory.chmod(0o700)
-    socket = directory.resolve() / _SOCKET
-    if len(os.fsencode(socket)) <= _LONGEST_SOCKET:
+    if (socket := private_socket_path(directory)) is not None:
         yield socket
         return
     with tempfile.TemporaryDirectory(prefix="bitextmine-") as short:
         yield Path(short) / _SOCKET
+
+
+def private_socket_path(directory: Path) -> Path | None:
+    """The path of the socket in `directory`; None where it would be too long, and the socket lies somewhere else."""
+    socket = directory.resolve() / _SOCKET
+    return socket if len(os.fsencode(socket)) <= _LONGEST_SOCKET else None
 
 
 def socket_url(socket: Path) -> str:
