@@ -35,5 +35,19 @@ def parse_language(code: str) -> str:
     return f"{_MACROLANGUAGE.get(alpha3, alpha3)}_{_SCRIPT.get(likely.script, likely.script)}"
 
 
+def bcp47(code: str) -> str:
+    """The BCP 47 tag of a code of ours, as short as it can be: de for deu_Latn, zh-Hant for zho_Hant.
+
+    `parse_language` takes it back to the code.
+
+    Raises:
+        LanguageError: the code names no language.
+    """
+    code = parse_language(code)
+    language = langcodes.Language.get(code.replace("_", "-"))
+    short = str(language.language)
+    return short if parse_language(short) == code else f"{short}-{language.script}"
+
+
 def _unknown(code: str) -> str:
     return f"unknown language {code[:40]!r}; give an ISO 639 code such as de, deu, deu_Latn or zh-Hans"

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bitextmine.bitext import ExportFormat, export_lines, export_to
 from bitextmine.cli import console
+from bitextmine.cli.output import FORMAT_DEFAULT, OUTPUT_HELP, STDOUT, planned_export, write_export
 from bitextmine.cli.plan import MethodOption, TargetRecall, planned, say_recall
 from bitextmine.cli.stages import progress_shown, say
 from bitextmine.corpus import CorpusFormat
 from bitextmine.encoders import Encoder, find_encoder
-from bitextmine.errors import ParameterError, disk_full_named
+from bitextmine.errors import ParameterError
+from bitextmine.exports import ExportFormat
 from bitextmine.margin import Margin, Retrieval
 from bitextmine.resources import Device, Provider
 from bitextmine.search.method import DEFAULT_RECALL, Method
@@ -23,25 +23,15 @@ from bitextmine.search.method import DEFAULT_RECALL, Method
 if TYPE_CHECKING:
     from bitextmine.given import GivenVectors
 
-STDOUT = Path("-")
-_FORMATS = {
-    **dict.fromkeys(("", ".tsv", ".txt"), ExportFormat.TSV),
-    **dict.fromkeys((".jsonl", ".ndjson"), ExportFormat.JSONL),
-}
-_COMPRESSED = (".gz", ".xz", ".zst", ".bz2", ".zip")
-
 
 def mine(
     src: Annotated[Path, typer.Argument(metavar="SRC", help="Source corpus: text or JSONL; plain, .gz, .xz or .zst.")],
     tgt: Annotated[Path, typer.Argument(metavar="TGT", help="Target corpus.")],
     src_lang: console.SrcLang,
     tgt_lang: console.TgtLang,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Where the pairs go: .tsv (margin, src, tgt) or .jsonl; - is stdout.")
-    ] = STDOUT,
+    output: Annotated[Path, typer.Option("--output", "-o", help=OUTPUT_HELP)] = STDOUT,
     output_format: Annotated[
-        ExportFormat | None,
-        typer.Option(show_default="by the output's name, tsv on stdout", help="How pairs are written."),
+        ExportFormat | None, typer.Option(show_default=FORMAT_DEFAULT, help="How pairs are written.")
     ] = None,
     encoder: console.EncoderName = "muse",
     src_vectors: Annotated[
@@ -92,7 +82,7 @@ def mine(
 
     started = time.monotonic()
     limits = console.resources(threads, memory, gpus)
-    form = _form_of(output, output_format)
+    wanted = planned_export(output, output_format)
     files = [console.corpus_file(path, lang, input_format) for path, lang in ((src, src_lang), (tgt, tgt_lang))]
     place = console.writable_workspace(data_dir, encoders_dir)
     parameters = MiningParameters(
@@ -120,16 +110,12 @@ def mine(
         plan = planned(corpora, model, parameters, limits, place)
         say(plan.line())
         bitext = mine_corpora(corpora[0], corpora[1], model, place.artifacts, parameters, plan=plan, progress=progress)
-    if output == STDOUT:
-        with disk_full_named("standard output"):
-            sys.stdout.writelines(export_lines(bitext, form))
-            sys.stdout.flush()
-    else:
-        export_to(output, bitext, form)
+    write_export(output, bitext, wanted)
     console.report_pairs(bitext, model.card.max_tokens if isinstance(model, Encoder) else 0)
     say_recall(bitext)
     sizes = " x ".join(f"{len(corpus):,}" for corpus in corpora)
-    say(f"{len(bitext):,} pairs from {sizes} sentences in {time.monotonic() - started:.1f} s")
+    seconds = time.monotonic() - started
+    say(f"{len(bitext):,} pairs from {sizes} sentences in {seconds:.1f} s: bitext {bitext.digest[:8]}")
 
 
 def _given_vectors(src: Path | None, tgt: Path | None) -> GivenVectors | None:
@@ -145,21 +131,3 @@ def _given_vectors(src: Path | None, tgt: Path | None) -> GivenVectors | None:
     if src is None or tgt is None:
         raise ParameterError("give both --src-vectors and --tgt-vectors, of the same encoder, or neither")
     return GivenVectors(src, tgt)
-
-
-def _form_of(output: Path, wanted: ExportFormat | None) -> ExportFormat:
-    """The format that is wanted or the output's name asks for; what could not be written is refused before the work."""
-    if output == STDOUT:
-        return wanted or ExportFormat.TSV
-    suffix = output.suffix.lower()
-    if suffix in _COMPRESSED:
-        message = f"cannot write {output}: pairs are written uncompressed; leave {output.suffix} out, or use: | gzip"
-        raise ParameterError(message, code="output-not-writable")
-    if output.is_dir() or not output.parent.is_dir():
-        reason = "it is a directory" if output.is_dir() else f"there is no directory {output.parent}"
-        raise ParameterError(f"cannot write {output}: {reason}", code="output-not-writable")
-    form = wanted or _FORMATS.get(suffix)
-    if form is None:
-        message = f"cannot write {output}: pairs are written as .tsv or .jsonl; name it so, or say --output-format"
-        raise ParameterError(message, code="output-not-writable")
-    return form

@@ -127,7 +127,7 @@ MISTAKES: list[tuple[Callable[[], list[str]], str]] = [
     (lambda: mine(encoder="../tiny"), "../tiny holds no encoder"),
     (lambda: mine("-o", "nowhere/pairs.tsv"), "cannot write nowhere/pairs.tsv"),
     (lambda: mine("-o", "data"), "cannot write data"),
-    (lambda: mine("-o", "pairs.tsv.gz"), "pairs.tsv.gz: pairs are written uncompressed"),
+    (lambda: mine("-o", "pairs.tsv.xz"), "pairs.tsv.xz: pairs are compressed as .gz or .zst"),
     (lambda: mine("--data-dir", "de.txt"), "the data directory de.txt cannot be used"),
     (lambda: evaluate(gold="missing.tsv"), "missing.tsv"),
     (lambda: evaluate(gold="empty.txt"), "empty.txt holds no gold pair"),
@@ -159,7 +159,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(
 
 
 def test_a_wrong_output_is_refused_before_the_work(folder: Path) -> None:
-    for output in ("nowhere/pairs.tsv", ".", "pairs.tsv.gz"):
+    for output in ("nowhere/pairs.tsv", ".", "pairs.tsv.xz"):
         assert run(mine("-o", output)) == 2
     assert not (folder / "data").exists()
 

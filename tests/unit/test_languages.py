@@ -1,10 +1,13 @@
 """Whatever people write for a language becomes one code, and what is no language is refused."""
 
+from contextlib import suppress
+
 import langcodes
+import langcodes.data_dicts
 import pytest
 
 from bitextmine.errors import LanguageError
-from bitextmine.languages import parse_language
+from bitextmine.languages import bcp47, parse_language
 
 
 @pytest.mark.parametrize(
@@ -77,3 +80,37 @@ def test_a_parsed_code_stays_itself_when_parsed_again(given: str) -> None:
     assert parse_language(code.replace("_", "-").upper()) == code
     language, script = code.split("_")
     assert (len(language), len(script)) == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("code", "tag"),
+    [
+        ("deu_Latn", "de"),
+        ("zho_Hans", "zh"),
+        ("zho_Hant", "zh-Hant"),
+        ("srp_Cyrl", "sr"),
+        ("srp_Latn", "sr-Latn"),
+        ("kor_Hang", "ko"),
+        ("yue_Hant", "yue"),
+        ("eng_Cyrl", "en-Cyrl"),
+    ],
+)
+def test_a_code_has_a_short_tag_of_bcp_47(code: str, tag: str) -> None:
+    assert bcp47(code) == tag
+
+
+def test_every_tag_is_valid_and_leads_back_to_its_code() -> None:
+    likely = [tag for tag in langcodes.data_dicts.LIKELY_SUBTAGS if "-" not in tag]
+    codes = set()
+    for language in likely:
+        with suppress(LanguageError):
+            codes.add(parse_language(language))
+    assert len(codes) > 500
+    for code in codes:
+        assert parse_language(bcp47(code)) == code
+        assert langcodes.tag_is_valid(bcp47(code))
+
+
+def test_a_tag_of_no_language_is_refused() -> None:
+    with pytest.raises(LanguageError):
+        bcp47("und_Latn")

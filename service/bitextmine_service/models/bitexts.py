@@ -71,4 +71,5 @@ class PairOut(BaseModel):
 
 class PairPage(BaseModel):
     items: list[PairOut]
+    total: int = Field(description="Pairs that match, on all pages together.")
     next_cursor: str | None = None

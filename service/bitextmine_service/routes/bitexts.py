@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
-from collections.abc import Iterable, Iterator
 from http import HTTPStatus
-from itertools import chain
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import Field
 
-from bitextmine.bitext import KIND, Bitext, ExportFormat, export_lines, pair_record
+from bitextmine.bitext import KIND, Bitext, MarginRange, Order, pair_record
 from bitextmine.errors import ArtifactError, NotFoundError, ParameterError
-from bitextmine_service.context import Context, Ctx, Cursor, Limit, MineCtx, decode_cursor, page
+from bitextmine.exports import Compression, Export, ExportFormat, Side
+from bitextmine_service.context import Context, Ctx, Cursor, Limit, MineCtx
+from bitextmine_service.downloads import MEDIA_TYPES, Download
 from bitextmine_service.models.bitexts import BitextOut, BitextPage, PairOut, PairPage
 from bitextmine_service.problems import documented
 
 router = APIRouter(prefix="/v1/bitexts", tags=["bitexts"])
 BitextId = Annotated[str, Path(max_length=64, description="The bitext's id, as a mining job's result names it.")]
-MEDIA_TYPES = {ExportFormat.TSV: "text/tab-separated-values", ExportFormat.JSONL: "application/jsonl"}
+Score = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 _DIGEST = re.compile("[0-9a-f]{32}")
 _CURSOR = re.compile("([0-9]{1,19})-([0-9a-f]{32})")
-_CHUNK_CHARS = 1 << 16
+_PAIRS_CURSOR = re.compile("([0-9]{1,18})-([0-9a-f]{8})")
 _REPAIR = "delete it over the API and mine again"
 _logger = logging.getLogger(__name__)
+
+
+def _margins(
+    min_margin: Annotated[Score | None, Query(description="Pairs with a lower margin are left out.")] = None,
+    max_margin: Annotated[Score | None, Query(description="Pairs with a higher margin are left out.")] = None,
+) -> MarginRange:
+    return MarginRange(min_margin, max_margin)
+
+
+Margins = Annotated[MarginRange, Depends(_margins)]
 
 
 @router.get("", responses=documented())
@@ -69,42 +80,57 @@ def delete_bitext(context: MineCtx, bitext_id: BitextId) -> None:
 
 
 @router.get("/{bitext_id}/pairs", responses=documented(HTTPStatus.NOT_FOUND))
-def get_pairs(context: Ctx, bitext_id: BitextId, limit: Limit = 100, cursor: Cursor = None) -> PairPage:
-    """The pairs by falling margin."""
-    start = decode_cursor(cursor)
-    pairs, following = page(_open(context, bitext_id).pairs(start, limit + 1), start, limit)
-    return PairPage(items=[PairOut(**pair_record(pair)) for pair in pairs], next_cursor=following)
+def get_pairs(
+    context: Ctx,
+    bitext_id: BitextId,
+    margins: Margins,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+    order: Annotated[Order, Query(description="By margin: desc has the best first.")] = Order.DESC,
+) -> PairPage:
+    """The pairs by margin. A cursor belongs to the bitext, the bounds and the order of the page that gave it."""
+    sign = _sign(bitext_id, margins, order)
+    start = _decode_start(cursor, sign)
+    page = _open(context, bitext_id).page(start, limit, margins, order)
+    following = start + limit
+    return PairPage(
+        items=[PairOut(**pair_record(pair)) for pair in page.pairs],
+        total=page.total,
+        next_cursor=f"{following}-{sign}" if following < page.total else None,
+    )
 
 
 @router.get(
     "/{bitext_id}/download",
-    response_class=StreamingResponse,
+    response_class=Download,
     responses={
         **documented(HTTPStatus.NOT_FOUND),
         200: {
             "description": "The pairs.",
-            "content": {kind: {"schema": {"type": "string"}} for kind in MEDIA_TYPES.values()},
+            "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in MEDIA_TYPES},
         },
     },
 )
 def download(
+    request: Request,
     context: Ctx,
     bitext_id: BitextId,
+    margins: Margins,
     form: Annotated[
-        ExportFormat, Query(alias="format", description="tsv: margin, src, tgt. jsonl: every column.")
+        ExportFormat,
+        Query(
+            alias="format",
+            description="tsv: margin, src, tgt. moses: a sentence a line, one side or a zip of both. tmx: TMX 1.4b. "
+            "jsonl, parquet: every column.",
+        ),
     ] = ExportFormat.TSV,
-) -> StreamingResponse:
-    """All pairs as a file, by falling margin."""
-    bitext = _open(context, bitext_id)
-    languages = f"{bitext.parameters['src_lang']}-{bitext.parameters['tgt_lang']}"
-    name = f"{languages}-{bitext_id[:8]}.{form}"
-    chunks = _chunks(export_lines(bitext, form))
-    first = next(chunks)  # a bitext that is damaged is found out while the answer can still say so
-    return StreamingResponse(
-        chain((first,), chunks),
-        media_type=f"{MEDIA_TYPES[form]}; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
+    compress: Annotated[Compression, Query(description="Not of a zip.")] = Compression.NONE,
+    side: Annotated[Side | None, Query(description="Of moses: one side alone, as plain text.")] = None,
+) -> Download:
+    """The pairs as a file, by falling margin. A connection that closes before its end has met a damaged file."""
+    wanted = Export(form=form, compression=compress, side=side, margins=margins)
+    old = request.scope["http_version"] == "1.0"
+    return Download(_open(context, bitext_id), wanted, whole=old)
 
 
 def _open(context: Context, bitext_id: str) -> Bitext:
@@ -128,14 +154,16 @@ def _decode(cursor: str | None) -> tuple[int, str] | None:
     return int(match[1]), match[2]
 
 
-def _chunks(lines: Iterable[str]) -> Iterator[str]:
-    """Lines joined to chunks: each chunk is one hop to a thread and one write to the socket."""
-    waiting: list[str] = []
-    size = 0
-    for line in lines:
-        waiting.append(line)
-        size += len(line)
-        if size >= _CHUNK_CHARS:
-            yield "".join(waiting)
-            waiting, size = [], 0
-    yield "".join(waiting)
+def _sign(bitext_id: str, margins: MarginRange, order: Order) -> str:
+    """What a list of pairs is told by: a cursor of another one would silently lead somewhere else."""
+    return hashlib.sha256(f"{bitext_id} {margins} {order}".encode()).hexdigest()[:8]
+
+
+def _decode_start(cursor: str | None, sign: str) -> int:
+    if cursor is None:
+        return 0
+    match = _PAIRS_CURSOR.fullmatch(cursor)
+    if match is None or match[2] != sign:
+        message = "the cursor is not one that a page of these pairs gave, with this order and these bounds"
+        raise ParameterError(message, code="invalid-cursor")
+    return int(match[1])
