@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from bitextmine.bitext import KIND, Bitext, MarginRange, Order, pair_record
@@ -102,7 +103,7 @@ def get_pairs(
 
 @router.get(
     "/{bitext_id}/download",
-    response_class=Download,
+    response_class=StreamingResponse,
     responses={
         **documented(HTTPStatus.NOT_FOUND),
         200: {
