@@ -26,6 +26,7 @@ class Embedded:
     vectors: NDArray[np.float32]  # (n, dims), rows of length 1, in the order of the sentences
     tokens: int  # that the encoder read, marks of beginning and end included
     truncated: int  # sentences that were cut at the encoder's max_tokens
+    encoder: Encoder  # that made them: its signature says what they may be compared with
 
 
 class _Request:
@@ -106,7 +107,7 @@ class EncoderPool:
         most = self.encoder.card.max_tokens
         request = _Request(sentences, [estimated_tokens(text, most) for text in sentences], self.encoder.dims)
         if not sentences:
-            request.future.set_result(Embedded(request.vectors, 0, 0))
+            request.future.set_result(Embedded(request.vectors, 0, 0, self.encoder))
             return request.future
         with self._lock:
             if self._closed:
@@ -225,7 +226,7 @@ class EncoderPool:
                 return
             self._uncount(request)
         with suppress(InvalidStateError):  # nobody wants it any more
-            request.future.set_result(Embedded(request.vectors, request.tokens, request.truncated))
+            request.future.set_result(Embedded(request.vectors, request.tokens, request.truncated, self.encoder))
 
     def _fail(self, request: _Request, error: Exception) -> None:
         with self._lock:

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from bitextmine.online.sentences import META, SentenceReader
+from bitextmine.corpus.corpus import META
+from bitextmine.online.sentences import SentenceReader
 
 _ESCAPED = frozenset('"\\/')  # what JSON may write in several ways, beside what is not ASCII
 

@@ -94,7 +94,6 @@ def _hit(found: Found, query: int, place: int, row: int) -> Hit:
     return Hit(
         corpus=target.entry.name,
         lang=target.entry.lang,
-        source=target.corpus.corpus.source,
         row=row,
         sentence=target.corpus.sentences.at(row),
         cosine=float(found.neighbors.sims[query, place]),

@@ -46,7 +46,6 @@ class Hit:
 
     corpus: str
     lang: str
-    source: str  # the file's name
     row: int
     sentence: StoredSentence
     cosine: float

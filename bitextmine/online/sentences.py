@@ -11,8 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from bitextmine.corpus import Corpus
-
-META = "meta"  # a column of JSON objects, in corpora whose input had metadata
+from bitextmine.corpus.corpus import META
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +21,8 @@ class StoredSentence:
     text: str
     id: str
     doc_id: str | None
-    line: int  # counted from 1
+    source: str  # the file's name
+    line: int  # of the file, counted from 1
     meta: Mapping[str, Any]
 
 
@@ -41,7 +41,8 @@ class SentenceReader:
             shard.column(name)[place].as_py() for name in ("text", "id", "doc_id", "line")
         )
         meta = shard.column(META)[place].as_py() if META in shard.schema.names else None
-        return StoredSentence(text, identifier, document, line, json.loads(meta) if meta else {})
+        source = self.corpus.part_of(row).source
+        return StoredSentence(text, identifier, document, source, line, json.loads(meta) if meta else {})
 
     def shard(self, number: int) -> pa.RecordBatch:
         with self._lock:

@@ -17,6 +17,7 @@ from bitextmine.search.rescore import HALF_DOT_STEP, best_of, gather, inverse_le
 from bitextmine.vectors import StoredVectors, unit_rows
 
 _SLOW_ROWS = 8_192  # compared at a time
+_MODEST = 1e9
 _SLOW_SPARE = 32  # beyond k: float32 sums order what is nearly equal otherwise
 
 
@@ -103,7 +104,14 @@ def stored_form(vectors: NDArray[np.floating]) -> NDArray[np.float16]:
         raise MismatchError("queries hold values that are not finite")
     if vectors.dtype == np.float16:
         return np.ascontiguousarray(vectors)
-    return unit_rows(vectors).astype(np.float16)
+    return unit_rows(_of_modest_length(vectors)).astype(np.float16)
+
+
+def _of_modest_length(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The same directions, where squares of components would not fit into float32; what an encoder gives is left."""
+    peaks = np.abs(vectors).max(axis=1, initial=0)
+    unusual = (peaks > 0) & ((peaks > _MODEST) | (peaks < 1 / _MODEST))
+    return vectors / np.where(unusual, peaks, 1)[:, None] if unusual.any() else vectors
 
 
 @numba.njit(cache=True, nogil=True)

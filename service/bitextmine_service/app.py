@@ -19,7 +19,8 @@ from bitextmine.jobs.store import JobStore
 from bitextmine_service import problems, server
 from bitextmine_service.context import Service
 from bitextmine_service.results import Results
-from bitextmine_service.routes import bitexts, corpora, embeddings, jobs, operations, plan
+from bitextmine_service.routes import bitexts, corpora, embeddings, indexes, jobs, operations, plan, search
+from bitextmine_service.searching import SearchPool
 from bitextmine_service.settings import ServiceSettings
 
 MAX_BODY_BYTES = 1 << 20  # of requests that are not uploads
@@ -34,11 +35,13 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     results = Results()
     options = PoolOptions(settings.embed_threads, settings.embed_queue_tokens, after_turn=results.deliver)
     encoders = OpenEncoders(settings.encoders_dir, options, most=settings.embed_encoders, device=settings.device)
+    searches = SearchPool.of(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         await run_in_threadpool(encoders.close)
+        await run_in_threadpool(searches.close)
 
     app = FastAPI(
         title="bitextmine",
@@ -50,8 +53,8 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     )
     client = connect(settings.redis_url)
     server.set_up(app.state)
-    app.state.service = Service(settings, JobStore(client), make_broker(client), encoders, results)
-    for module in (embeddings, corpora, jobs, bitexts, plan, operations):
+    app.state.service = Service(settings, JobStore(client), make_broker(client), encoders, results, searches)
+    for module in (embeddings, search, corpora, indexes, jobs, bitexts, plan, operations):
         app.include_router(module.router)
     problems.install(app)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, unlimited="/v1/corpora")

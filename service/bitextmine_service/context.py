@@ -29,6 +29,7 @@ from bitextmine.keys import LOCAL, Caller, Scope
 from bitextmine.workspace import Workspace
 from bitextmine_service.models.jobs import JobOut
 from bitextmine_service.results import Results
+from bitextmine_service.searching import SearchPool
 from bitextmine_service.settings import ServiceSettings
 
 Item = TypeVar("Item")
@@ -44,6 +45,7 @@ class Service:
     broker: RedisBroker
     encoders: OpenEncoders
     results: Results
+    searches: SearchPool
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,8 @@ STATUS: Mapping[str, HTTPStatus] = {
     "conflict": HTTPStatus.CONFLICT,
     "corpus-exists": HTTPStatus.CONFLICT,
     "corpus-in-use": HTTPStatus.CONFLICT,
+    "corpus-not-embedded": HTTPStatus.CONFLICT,
+    "corpus-not-indexed": HTTPStatus.CONFLICT,
     "key-missing": HTTPStatus.UNAUTHORIZED,
     "key-invalid": HTTPStatus.UNAUTHORIZED,
     "key-expired": HTTPStatus.UNAUTHORIZED,

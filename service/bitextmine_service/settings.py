@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from bitextmine.jobs.settings import LogFormatName, LogLevel, RedisUrl, report
+from bitextmine.jobs.settings import LogFormatName, LogLevel, RedisUrl, report, validator
 from bitextmine.logs import LogFormat
-from bitextmine.resources import Device, Provider, default_threads
+from bitextmine.resources import Device, Provider, default_threads, parse_memory
 from bitextmine.workspace import Workspace, default_data_dir, default_encoders_dir
+
+Memory = Annotated[PositiveInt, BeforeValidator(validator(parse_memory))]
 
 
 class ServiceSettings(BaseSettings):
@@ -33,6 +36,10 @@ class ServiceSettings(BaseSettings):
     embed_threads: int = Field(default_factory=default_threads, gt=0, description="Of each encoder that is open.")
     embed_queue_tokens: int = Field(default=1 << 16, gt=0, description="Beyond it requests for vectors get 429.")
     embed_encoders: int = Field(default=2, gt=0, description="Encoders open at a time.")
+    search_threads: int = Field(default_factory=default_threads, gt=0, description="Searches at a time.")
+    search_queue: int = Field(default=256, gt=0, description="Queries being answered; beyond it searches get 429.")
+    search_corpora: int = Field(default=32, gt=0, description="Searched corpora kept open.")
+    search_memory: Memory = Field(default=4 << 30, description="Of indexes that are loaded to be searched, as 4GB.")
     provider: Provider = Field(default=Provider.AUTO, description="What encoders run on: auto, cpu or cuda.")
     allow_cpu_fallback: bool = Field(default=False, description="Whether the CPU will do where cuda does not work.")
     log_level: LogLevel = "INFO"

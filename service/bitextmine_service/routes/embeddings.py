@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from http import HTTPStatus
 
@@ -10,15 +9,14 @@ import numpy as np
 import pydantic_core
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect
 
 from bitextmine.encoders.pool import Embedded
-from bitextmine_service.context import context_of
+from bitextmine_service.context import Ctx
+from bitextmine_service.leaving import unless_the_client_leaves
 from bitextmine_service.models.embeddings import EmbeddingsIn, EmbeddingsOut, EncodingFormat
 from bitextmine_service.problems import documented
 
 router = APIRouter(prefix="/v1", tags=["encoders"])
-_PATIENCE = 0.05  # seconds
 _FEW = 16  # vectors that are written faster than a thread is woken; more must not hold up other requests
 
 
@@ -32,66 +30,23 @@ _FEW = 16  # vectors that are written faster than a thread is woken; more must n
         HTTPStatus.SERVICE_UNAVAILABLE,
     ),
 )
-async def create_embeddings(request: Request, wanted: EmbeddingsIn) -> Response:
+async def create_embeddings(request: Request, context: Ctx, wanted: EmbeddingsIn) -> Response:
     """Embed one sentence or some with an installed encoder; requests that come together are encoded together.
 
     A vector depends on its sentence and the encoder alone. What is longer than the encoder reads is cut, and
     counted in `truncated`. While too much waits the answer is 429. The first request loads the encoder.
     """
     texts = [wanted.input] if isinstance(wanted.input, str) else wanted.input
-    context = context_of(request)
     encoders = context.encoders
     future = encoders.submit(wanted.model, texts)
     if future is None:  # it is not open yet, which takes looking at files
         future = await run_in_threadpool(encoders.open_and_submit, wanted.model, texts)
-    embedded = await _unless_the_client_leaves(request, context.service.results.future(future))
+    embedded = await unless_the_client_leaves(request, context.service.results.future(future))
     if len(texts) <= _FEW:
         content = _content(wanted, embedded)
     else:
         content = await run_in_threadpool(_content, wanted, embedded)
     return Response(content, media_type="application/json")
-
-
-async def _unless_the_client_leaves(request: Request, result: asyncio.Future[Embedded]) -> Embedded:
-    """The result. Where the client leaves first, what has not been encoded yet never is.
-
-    Raises:
-        ClientDisconnect: nobody waits for the answer.
-        BitextmineError: what became of the request.
-    """
-    watch = _Watch(request, result)
-    try:
-        return await result
-    except asyncio.CancelledError:
-        if watch.left:
-            raise ClientDisconnect from None
-        raise
-    finally:
-        watch.end()
-
-
-class _Watch:
-    """Cancels the result when the client leaves; looks only where it takes long enough for that to matter."""
-
-    def __init__(self, request: Request, result: asyncio.Future[Embedded]) -> None:
-        self.left = False
-        self._request, self._result = request, result
-        self._task: asyncio.Task[None] | None = None
-        self._start = asyncio.get_running_loop().call_later(_PATIENCE, self._begin)
-
-    def end(self) -> None:
-        self._start.cancel()
-        if self._task is not None:
-            self._task.cancel()
-
-    def _begin(self) -> None:
-        self._task = asyncio.ensure_future(self._wait())
-
-    async def _wait(self) -> None:
-        while (await self._request.receive())["type"] != "http.disconnect":
-            pass
-        self.left = True
-        self._result.cancel()  # and with it the pool's
 
 
 def _content(wanted: EmbeddingsIn, embedded: Embedded) -> bytes:
