@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bitextmine.artifacts import Artifact, ArtifactKey, ArtifactStore, Staging
+from bitextmine.artifacts import MANIFEST, Artifact, ArtifactKey, ArtifactStore, Staging
 from bitextmine.corpus import Corpus, Shard
 from bitextmine.encoders import Encoder
 from bitextmine.errors import ArtifactError, EncoderError, MismatchError
@@ -88,6 +88,15 @@ def find_embeddings(corpus: Corpus, encoder: Encoder, store: ArtifactStore) -> E
             return None
         shards.append(checked(found, shard, key, encoder.dims))
     return Embeddings(shards, len(corpus), encoder.dims, corpus.shard_rows)
+
+
+def count_unembedded(corpus: Corpus, signature: str, store: ArtifactStore) -> int:
+    """Sentences in shards that have no vectors by the encoder with this signature: the most that `embed` would encode."""
+    missing = 0
+    for shard, key in zip(corpus.shards, _keys(corpus, signature), strict=True):
+        if not (store.path(KIND, key.digest) / MANIFEST).is_file():
+            missing += shard.stop - shard.start
+    return missing
 
 
 def embeddings_digest(corpus: Corpus, signature: str) -> str:

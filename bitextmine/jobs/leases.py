@@ -26,6 +26,7 @@ class WorkerLimits(BaseModel):
 
     threads: int
     memory: int | None = None
+    gpus: int = 0
 
 
 class Leases:

@@ -33,6 +33,7 @@ CLAIM_SECONDS = 10.0
 KEPT_SECONDS = 86_400  # from the creation of the job
 _MADE = "job"
 _CREATE = """
+if redis.call('exists', KEYS[1]) == 1 then return {'created', ''} end
 local stored = KEYS[7] and redis.call('get', KEYS[7])
 if stored and string.sub(stored, 1, 4) == 'job:' then return {'made', stored} end
 local unfinished = {redis.call('scard', KEYS[4]), redis.call('scard', KEYS[5])}
@@ -164,7 +165,7 @@ class Creation:
 
     @unavailable_named()
     def __call__(self, record: JobRecord, room: Room, claim: Claim | None) -> None:
-        """Store the record, all or nothing.
+        """Store the record, all or nothing. It may be sent twice: the client does that when a connection breaks.
 
         Raises:
             BitextmineError: `too-many-jobs`: there is no room.

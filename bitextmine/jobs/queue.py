@@ -24,8 +24,10 @@ _PASSWORDS = re.compile(r"(?s)^(\w+://)?.*@|(?<=://):[^/]*|(?<=password=)[^&]*")
 _ALWAYS = 1_000_000  # do maintenance with every command: the messages of dead workers come back soonest
 
 
-def connect(url: str) -> redis.Redis:
+def connect(url: str, timeout_seconds: float = 5.0) -> redis.Redis:
     """A client for `redis://`, `rediss://` and `unix://` URLs, for JobStore and make_broker alike. Connects lazily.
+
+    A server that is silent for `timeout_seconds` counts as gone; a broken connection is tried once more.
 
     Raises:
         ParameterError: the URL is none of these.
@@ -33,10 +35,10 @@ def connect(url: str) -> redis.Redis:
     try:
         client = redis.Redis.from_url(
             url,
-            socket_timeout=5.0,
-            socket_connect_timeout=3.0,
+            socket_timeout=timeout_seconds,
+            socket_connect_timeout=min(timeout_seconds, 3.0),
             health_check_interval=15,
-            retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 1),
+            retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 1, supported_errors=(redis.ConnectionError,)),
         )
         client.connection_pool.make_connection()  # not made use of: it is what finds unknown options in the URL
     except (ValueError, TypeError) as error:

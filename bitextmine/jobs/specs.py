@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class IngestSpec(BaseModel):
-    """Make the corpus `name` of an uploaded file."""
+    """Make the corpus `name` of a file, or append the file to it: of an upload, or of one that lies on the server."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -14,10 +14,16 @@ class IngestSpec(BaseModel):
     lang: str  # deu_Latn form
     format: str  # a CorpusFormat
     source: str  # the file's name, for provenance
-    upload: str  # the file under the workspace's uploads
-    sha256: str
+    upload: str | None = None  # the file under the workspace's uploads
+    sha256: str = ""  # of the file; where it is not known yet the job finds out
+    path: str | None = None  # of a file on the server, which stays where it is
+    root: str | None = None  # the directory that it must lie below
+    state: str = ""  # of that file when it was asked for: see imports
+    append: bool = False
+    token: str = ""  # a random name, so that what was done is not done again
     max_chars: int
     max_bytes: int
+    max_sentences: int | None = None  # that may still be stored
 
 
 class IndexSpec(BaseModel):

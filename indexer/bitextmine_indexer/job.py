@@ -7,11 +7,13 @@ import secrets
 import threading
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 from dramatiq.brokers.redis import RedisBroker
 
-from bitextmine import logs
+from bitextmine import logs, uploads
 from bitextmine.errors import ConflictError, NotFoundError, StoreUnavailableError
 from bitextmine.jobs.queue import enqueue
 from bitextmine.jobs.record import JobError, JobRecord, JobState
@@ -26,6 +28,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _PATIENCE = 1.0  # seconds between tries while the store is gone
+_TELLING = 1.0  # seconds that a stage must take for its rate to be kept
 
 
 class JobRunner:
@@ -136,9 +139,19 @@ class JobRunner:
             lambda: self._store.finish(job_id, state, result=result, error=error, progress=progress, stages=stages)
         )
         if upload := record.spec.get("upload"):
-            workspace = self._settings.workspace.of_tenant(record.tenant)
-            (workspace.uploads / upload).unlink(missing_ok=True)
+            directory = self._settings.workspace.of_tenant(record.tenant).uploads
+            _settle_upload(directory, upload, state)
+        self._keep_rate(record)
         log.info("job %s: %s%s", job_id, state, f": {error.code}: {error.detail}" if error else "")
+
+    def _keep_rate(self, record: JobRecord) -> None:
+        """Remember how fast the job's encoder was, for the plans of others."""
+        embedding = [(stage.rate, stage.seconds) for stage in record.stages if stage.name.startswith("embed")]
+        known = [(rate, seconds) for rate, seconds in embedding if rate is not None and seconds >= _TELLING]
+        if (encoder := record.spec.get("encoder")) and known:
+            done = sum(rate * seconds for rate, seconds in known)
+            with suppress(StoreUnavailableError):
+                self._store.keep_rate(encoder, done / sum(seconds for _, seconds in known))
 
     def _patiently(self, ask: Callable[[], T]) -> T:
         """Ask the store, again and again while it is gone.
@@ -156,6 +169,16 @@ class JobRunner:
                 told = True
                 if self._stopping.wait(_PATIENCE):
                     raise
+
+
+def _settle_upload(directory: Path, upload: str, state: JobState) -> None:
+    match state:
+        case JobState.FAILED:  # unless the job deleted it: a retry may do better
+            uploads.keep(directory, upload)
+        case JobState.CANCELLED:
+            uploads.release(directory, upload)
+        case _:
+            uploads.discard(directory, upload)
 
 
 def _verdict(record: JobRecord, deaths: Counter[str]) -> tuple[JobState, JobError | None]:

@@ -14,6 +14,7 @@ from bitextmine.jobs.queue import HEARTBEAT_SECONDS
 from bitextmine.jobs.settings import LogFormatName, LogLevel, RedisUrl, report, validator
 from bitextmine.logs import LogFormat
 from bitextmine.resources import Device, Provider, Resources, default_memory, default_threads, parse_memory
+from bitextmine.uploads import MAX_AGE_SECONDS
 from bitextmine.workspace import Workspace, default_data_dir, default_encoders_dir
 
 CHILD_COMMAND = (sys.executable, "-m", "bitextmine_indexer.child")
@@ -30,6 +31,7 @@ class WorkerSettings(BaseSettings):
     max_attempts       a job whose process died so often without getting further is failed (code job-crashed)
     max_finished_jobs  of more the oldest records are dropped
     finished_job_days  records of jobs that ended longer ago are dropped too
+    upload_max_age_seconds  uploads that nothing was added to for so long, and that no job needs, are deleted
     threads            for each job
     memory             for each job, as 8GB; by default the jobs share a part of what is free when they start
     gpus               for each job; by default all that FAISS sees
@@ -50,6 +52,7 @@ class WorkerSettings(BaseSettings):
     max_attempts: PositiveInt = 3
     max_finished_jobs: PositiveInt = 10_000
     finished_job_days: PositiveFloat = Field(default=30.0, le=36_500)
+    upload_max_age_seconds: PositiveFloat = MAX_AGE_SECONDS
     threads: PositiveInt = Field(default_factory=default_threads)
     memory: Memory | None = None
     gpus: NonNegativeInt | None = None
@@ -72,7 +75,7 @@ class WorkerSettings(BaseSettings):
     @property
     def limits(self) -> WorkerLimits:
         """What a job may use whenever it starts."""
-        return WorkerLimits(threads=self.threads, memory=self.memory)
+        return WorkerLimits(threads=self.threads, memory=self.memory, gpus=self.gpus or 0)
 
     @property
     def workspace(self) -> Workspace:

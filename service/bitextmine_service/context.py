@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeVar
 from dramatiq.brokers.redis import RedisBroker
 from fastapi import Depends, Query, Request, Security
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel
 
@@ -25,7 +26,7 @@ from bitextmine.jobs.queue import enqueue
 from bitextmine.jobs.record import JobKind, JobRecord
 from bitextmine.jobs.store import JobStore
 from bitextmine.jobs.tenant_jobs import TenantJobs
-from bitextmine.keys import LOCAL, Caller, Scope
+from bitextmine.keys import Caller, Scope
 from bitextmine.workspace import Workspace
 from bitextmine_service.models.jobs import JobOut
 from bitextmine_service.results import Results
@@ -87,7 +88,9 @@ class Context:
     def _room(self) -> Room:
         return Room(self.settings.max_unfinished_jobs, self.caller.max_jobs)
 
-    def submit(self, kind: JobKind, spec: BaseModel, *, claim: Claim | None = None, **fields: Any) -> JobRecord:
+    def submit(
+        self, kind: JobKind, spec: BaseModel | dict[str, Any], *, claim: Claim | None = None, **fields: Any
+    ) -> JobRecord:
         """Record the job and put it into the queue; `fields` are further ones of its record.
 
         Raises:
@@ -95,7 +98,7 @@ class Context:
             BitextmineError: `too-many-jobs`.
             AlreadyMade: another request with the Idempotency-Key of `claim` was faster; `idempotency` answers it.
         """
-        stated = spec.model_dump(mode="json")
+        stated = spec.model_dump(mode="json") if isinstance(spec, BaseModel) else spec
         record = self.jobs.create(kind, stated, room=self._room, claim=claim, **logs.origin(), **fields)
         try:
             enqueue(self.service.broker, record.id)
@@ -106,7 +109,7 @@ class Context:
 
 def context_of(request: Request) -> Context:
     service: Service = request.app.state.service
-    caller: Caller = getattr(request.state, "caller", LOCAL)
+    caller: Caller = request.state.caller  # the authentication has set it: without, nothing is answered
     return Context(service, caller)
 
 
@@ -118,9 +121,21 @@ def _allowed(scope: Scope) -> Callable[..., Awaitable[Context]]:
         context.caller.check(scope)
         return context
 
+    _SCOPES[checked] = scope
     return checked
 
 
+def declared_scope(route: APIRoute) -> Scope | None:
+    """The scope that a route asks for: None where it asks for none."""
+    waiting, found = [route.dependant], []
+    while waiting:
+        dependant = waiting.pop()
+        found += [_SCOPES[dependant.call]] if dependant.call in _SCOPES else []
+        waiting += dependant.dependencies
+    return max(found, key=list(Scope).index, default=None)
+
+
+_SCOPES: dict[Callable[..., Any] | None, Scope] = {}  # of the dependencies that check one
 _BEARER = HTTPBearer(auto_error=False, scheme_name="key", description="A key, as `bitextmine keys create` gives it.")
 Ctx = Annotated[Context, Depends(_allowed(Scope.READ))]  # routes that look
 MineCtx = Annotated[Context, Depends(_allowed(Scope.MINE))]  # routes that change or compute much
@@ -129,10 +144,11 @@ Limit = Annotated[int, Query(ge=1, le=1000, description="Most items of a page.")
 Cursor = Annotated[str | None, Query(max_length=200, description="The next_cursor of the page before.")]
 
 
-def accepted(record: JobRecord) -> JSONResponse:
-    """202 with the job and where to follow it."""
+def accepted(record: JobRecord, *, replayed: bool = False) -> JSONResponse:
+    """202 with the job and where to follow it; `replayed` marks the answer to a request that had made it before."""
     body = JobOut.of(record).model_dump(mode="json")
-    return JSONResponse(body, 202, headers={"Location": f"/v1/jobs/{record.id}"})
+    mark = {"Idempotent-Replayed": "true"} if replayed else {}
+    return JSONResponse(body, 202, headers={"Location": f"/v1/jobs/{record.id}", **mark})
 
 
 def page(items: Iterable[Item], start: int, limit: int) -> tuple[list[Item], str | None]:

@@ -14,10 +14,11 @@ from bitextmine.encoders import open_encoder
 from bitextmine.errors import ParameterError
 from bitextmine.mining import MAX_K
 from bitextmine.planner import make_plan
-from bitextmine.resources import Resources, default_memory, default_threads, parse_memory
+from bitextmine.resources import Resources, parse_memory
 from bitextmine.search.method import DEFAULT_RECALL, LEAST_RECALL, MOST_RECALL, Method
 from bitextmine_service.context import Context, Ctx
 from bitextmine_service.models.common import Name
+from bitextmine_service.planning import embedding_cost, resources_of_jobs
 from bitextmine_service.problems import documented
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
@@ -42,8 +43,8 @@ class PlanIn(BaseModel):
         le=MOST_RECALL,
         description="Share of the true neighbours that ivf aims at.",
     )
-    memory: str | None = Field(default=None, max_length=20, description="As 8GB; by default what is free here.")
-    threads: int | None = Field(default=None, ge=1, le=4096, description="By default all cores of this machine.")
+    memory: str | None = Field(default=None, max_length=20, description="As 8GB; by default what a job may use.")
+    threads: int | None = Field(default=None, ge=1, le=4096, description="By default what a job may use.")
     gpus: int = Field(default=0, ge=0, le=64, description="GPUs that the search may use.")
 
 
@@ -58,8 +59,16 @@ class EstimateOut(BaseModel):
     refusal: str = Field(description="Why it cannot be used; empty if it can.")
 
 
+class EmbeddingOut(BaseModel):
+    """What is to be embedded before the search."""
+
+    sentences: int = Field(description="Sentences of both corpora that have no vectors by this encoder yet.")
+    sentences_per_second: float | None = Field(description="As the encoder was last seen to do in a job.")
+    seconds: float | None
+
+
 class PlanOut(BaseModel):
-    """How the search would be done on a machine like the one that answers."""
+    """How a mining job would search on the workers that live now, or on this machine where none does."""
 
     method: Method = Field(description="What would be used; never auto.")
     reason: str
@@ -73,26 +82,29 @@ class PlanOut(BaseModel):
     gpus: int
     calibrated: bool = Field(description="Whether rates were measured on this machine (bitextmine calibrate-machine).")
     estimates: list[EstimateOut] = Field(description="One for each method.")
+    embedding: EmbeddingOut | None = Field(default=None, description="Where two corpora were named.")
 
 
 @router.get("/plan", responses=documented(HTTPStatus.NOT_FOUND))
 def plan_mining_job(context: Ctx, wanted: Annotated[PlanIn, Query()]) -> PlanOut:
     """Say which method a mining job would use, and what time, memory and disk each would take."""
-    size = SearchSize(
-        _rows(context, "src", wanted.src, wanted.src_rows),
-        _rows(context, "tgt", wanted.tgt, wanted.tgt_rows),
-        wanted.dims or open_encoder(wanted.encoder, context.settings.encoders_dir).dims,
-        wanted.k,
-    )
-    memory = parse_memory(wanted.memory) if wanted.memory else default_memory()
+    src_rows = _rows(context, "src", wanted.src, wanted.src_rows)
+    tgt_rows = _rows(context, "tgt", wanted.tgt, wanted.tgt_rows)
+    encoder = None if wanted.dims else open_encoder(wanted.encoder, context.settings.encoders_dir)
+    resources, _ = resources_of_jobs(context)
+    memory = parse_memory(wanted.memory) if wanted.memory else resources.memory_bytes
     plan = make_plan(
-        size,
-        Resources(wanted.threads or default_threads(), memory, wanted.gpus),
+        SearchSize(src_rows, tgt_rows, encoder.dims if encoder else wanted.dims or 0, wanted.k),
+        Resources(wanted.threads or resources.threads, memory, wanted.gpus),
         load_calibration(context.settings.data_dir),
         method=wanted.method,
         target_recall=wanted.target_recall,
     )
-    return PlanOut.model_validate(plan.as_json())
+    planned = plan.as_json()
+    if encoder and wanted.src and wanted.tgt:
+        corpora = [context.catalog.open(name) for name in (wanted.src, wanted.tgt)]
+        planned["embedding"] = embedding_cost(context, corpora, encoder)
+    return PlanOut.model_validate(planned)
 
 
 def _rows(context: Context, side: str, name: str | None, rows: int | None) -> int:
