@@ -5,12 +5,13 @@ from __future__ import annotations
 import typer
 
 from bitextmine import __version__
+from bitextmine.cli.doctor import doctor
 from bitextmine.cli.embed import embed
 from bitextmine.cli.encoders import encoders
 from bitextmine.cli.evaluate import evaluate
-from bitextmine.cli.mine import mine
 from bitextmine.cli.export import export
 from bitextmine.cli.keys import keys
+from bitextmine.cli.mine import mine
 from bitextmine.cli.plan import calibrate_machine, plan
 from bitextmine.cli.serve import serve, worker
 
@@ -23,17 +24,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(mine)
+app.command()(export)
 app.command()(embed)
 app.command()(plan)
 app.command()(calibrate_machine)
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(encoders, name="encoders")
 app.command()(serve)
+app.command()(doctor)
 app.command()(worker)
+app.add_typer(keys, name="keys")
 
 
 def _print_version(wanted: bool) -> None:
-app.add_typer(keys, name="keys")
     if wanted:
         typer.echo(f"bitextmine {__version__}")
         raise typer.Exit
