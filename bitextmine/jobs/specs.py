@@ -45,7 +45,8 @@ class ScoreSpec(BaseModel):
     upload: str  # the file under the workspace's uploads
     sha256: str
     source: str  # the file's name, for provenance
-    format: str
+    format: str  # a PairFormat
+    columns: str | None = None  # of a TSV
     src_lang: str  # deu_Latn form
     tgt_lang: str
     src_background: str | None  # corpora by name and digest

@@ -7,11 +7,11 @@ from typing import Any
 
 from bitextmine.artifacts import ArtifactStore
 from bitextmine.jobs.record import JobKind
-from bitextmine.jobs.specs import IndexSpec, IngestSpec, MineSpec
+from bitextmine.jobs.specs import IndexSpec, IngestSpec, MineSpec, ScoreSpec
 from bitextmine.resources import Resources
 from bitextmine.workspace import Workspace
 from bitextmine_indexer.child import Reporter
-from bitextmine_indexer.kinds import index, ingest, mine
+from bitextmine_indexer.kinds import index, ingest, mine, score
 from bitextmine_indexer.kinds.task import Task
 
 
@@ -27,5 +27,5 @@ def run(
             return index.run(IndexSpec.model_validate(spec), task)
         case JobKind.MINE:
             return mine.run(MineSpec.model_validate(spec), task)
-        case _:
-            raise NotImplementedError(kind)
+        case JobKind.SCORE:
+            return score.run(ScoreSpec.model_validate(spec), task)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
 from bitextmine.artifacts import Artifact
 from bitextmine.bitext import Bitext
+from bitextmine.corpus import Reason
 from bitextmine.margin import Direction, Margin, Retrieval
 
 
 class BitextOut(BaseModel):
-    """A mined bitext and what it was made of."""
+    """A bitext, mined or given and scored, and what it was made of."""
 
     id: str
     created: datetime
@@ -22,12 +23,18 @@ class BitextOut(BaseModel):
     tgt_lang: str
     src_source: str
     tgt_source: str
+    made_by: Literal["mining", "scoring"] = Field(default="mining", description="scoring: the pairs were given.")
+    src_background: str | None = Field(
+        default=None, description="Of given pairs: what targets were compared with; null: the file's sources."
+    )
+    tgt_background: str | None = Field(default=None, description="The same for sources; null: the file's targets.")
+    refused: dict[Reason, int] = Field(default={}, description="Of given pairs: those that could not be used.")
     src_sentences: int
     tgt_sentences: int
     encoder: str
     k: int
     margin: Margin
-    retrieval: Retrieval
+    retrieval: Retrieval | None = Field(description="Null of given pairs.")
     threshold: float | None
     ceiling: float | None
     seconds: dict[str, float] = Field(description="Wall-clock time per stage of the run that made it.")
@@ -38,7 +45,7 @@ class BitextOut(BaseModel):
     def of(cls, artifact: Artifact) -> BitextOut:
         bitext = Bitext(artifact)
         summary = {name: bitext.summary[name] for name in ("pairs", "src_sentences", "tgt_sentences", "seconds")}
-        summary |= {name: bitext.summary[name] for name in ("plan", "search") if name in bitext.summary}
+        summary |= {name: bitext.summary[name] for name in ("plan", "search", "refused") if name in bitext.summary}
         return cls(id=bitext.digest, created=artifact.manifest["created"], **summary, **bitext.parameters)
 
 
@@ -58,9 +65,11 @@ class PairOut(BaseModel):
     cosine: float
     src_rank: int | None = Field(description="Of tgt among src's k neighbours, from 1; null when not among them.")
     tgt_rank: int | None
-    src_mean: float = Field(description="Mean cosine of src to its k nearest targets.")
-    tgt_mean: float
-    direction: Direction = Field(description="Whose best candidate the pair is.")
+    src_mean: float | None = Field(
+        description="Mean cosine of src to its k nearest targets; null of a given pair without a background."
+    )
+    tgt_mean: float | None
+    direction: Direction | None = Field(description="Whose best candidate the pair is; null of given pairs.")
     src_doc_id: str | None
     tgt_doc_id: str | None
     src_line: int

@@ -1,0 +1,83 @@
+"""What scoring a file leaves behind, once its bitext is there: the pairs as they were read, and their vectors."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bitextmine.artifacts import Artifact, ArtifactStore
+from bitextmine.bitext import KIND as BITEXT
+from bitextmine.catalog import Catalog
+from bitextmine.corpus import Corpus
+from bitextmine.embeddings import delete_embeddings
+from bitextmine.errors import ArtifactError
+from bitextmine.pair_files.ingest import KIND, SIDE_KIND
+
+_LOCK = ".scoring"
+
+
+@contextmanager
+def at_work(store: ArtifactStore) -> Iterator[None]:
+    """While the block lasts nobody tidies: runs on the same sentences share their vectors."""
+    descriptor = _open_lock(store.root)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def tidy(store: ArtifactStore, catalog: Catalog) -> bool:
+    """Delete the pairs of files whose bitexts are there, and the vectors of their sentences that no corpus has.
+
+    What a run needs that failed, or that is at work, stays. Returns False, and does nothing, where one is at work: it
+    tidies when it is done.
+    """
+    descriptor = _open_lock(store.root)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    else:
+        _delete_scored(store, catalog)
+        return True
+    finally:
+        os.close(descriptor)
+
+
+def _delete_scored(store: ArtifactStore, catalog: Catalog) -> None:
+    scored = {bitext.manifest["inputs"].get("pairs") for bitext in store.list(BITEXT)}
+    gone = [pairs.digest for pairs in store.list(KIND) if pairs.digest in scored]
+    sides = store.list(SIDE_KIND)
+    doomed = [side for side in sides if side.manifest["inputs"]["pairs"] in gone]
+    if not doomed:
+        return
+    kept = {shard for side in sides if side not in doomed for shard in _shards(side)}
+    for entry in catalog.list():
+        for version in entry.versions:
+            kept |= _shards_of_corpus(store, version.digest)
+    delete_embeddings(store, {shard for side in doomed for shard in _shards(side)} - kept)
+    for side in doomed:
+        store.delete(SIDE_KIND, side.digest)
+    for digest in gone:
+        store.delete(KIND, digest)
+
+
+def _shards_of_corpus(store: ArtifactStore, digest: str) -> set[str]:
+    try:
+        artifact = store.open("corpus", digest)
+    except ArtifactError:
+        return set()
+    return set() if artifact is None else _shards(artifact)
+
+
+def _shards(side: Artifact) -> set[str]:
+    return {shard.digest for shard in Corpus(side).shards}
+
+
+def _open_lock(root: Path) -> int:
+    root.mkdir(parents=True, exist_ok=True)
+    return os.open(root / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
