@@ -13,6 +13,7 @@ from bitextmine.cli.export import export
 from bitextmine.cli.keys import keys
 from bitextmine.cli.mine import mine
 from bitextmine.cli.plan import calibrate_machine, plan
+from bitextmine.cli.score import score
 from bitextmine.cli.serve import serve, worker
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(mine)
+app.command()(score)
 app.command()(export)
 app.command()(embed)
 app.command()(plan)
