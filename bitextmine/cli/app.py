@@ -5,15 +5,18 @@ from __future__ import annotations
 import typer
 
 from bitextmine import __version__
+from bitextmine.cli.corpora import corpora
 from bitextmine.cli.doctor import doctor
 from bitextmine.cli.embed import embed
 from bitextmine.cli.encoders import encoders
 from bitextmine.cli.evaluate import evaluate
 from bitextmine.cli.export import export
+from bitextmine.cli.jobs import jobs
 from bitextmine.cli.keys import keys
 from bitextmine.cli.mine import mine
 from bitextmine.cli.plan import calibrate_machine, plan
 from bitextmine.cli.score import score
+from bitextmine.cli.search import search
 from bitextmine.cli.serve import serve, worker
 
 app = typer.Typer(
@@ -36,6 +39,9 @@ app.command()(serve)
 app.command()(doctor)
 app.command()(worker)
 app.add_typer(keys, name="keys")
+app.add_typer(corpora, name="corpora")
+app.add_typer(jobs, name="jobs")
+app.command()(search)
 
 
 def _print_version(wanted: bool) -> None:

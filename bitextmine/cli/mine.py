@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bitextmine.cli import console
+from bitextmine.cli import console, remote
+from bitextmine.cli.mine_remote import RemoteSide, mine_on_server, refuse_local_options
 from bitextmine.cli.output import FORMAT_DEFAULT, OUTPUT_HELP, STDOUT, planned_export, write_export
 from bitextmine.cli.plan import MethodOption, TargetRecall, planned, say_recall
 from bitextmine.cli.stages import progress_shown, say
@@ -25,10 +26,17 @@ if TYPE_CHECKING:
 
 
 def mine(
-    src: Annotated[Path, typer.Argument(metavar="SRC", help="Source corpus: text or JSONL; plain, .gz, .xz or .zst.")],
+    src: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SRC", help="Source corpus: text or JSONL; plain, .gz, .xz or .zst. With --server also a name."
+        ),
+    ],
     tgt: Annotated[Path, typer.Argument(metavar="TGT", help="Target corpus.")],
-    src_lang: console.SrcLang,
-    tgt_lang: console.TgtLang,
+    src_lang: Annotated[
+        str | None, typer.Option(show_default=False, help="Language of the source: de, deu, deu_Latn, zh-Hans ...")
+    ] = None,
+    tgt_lang: Annotated[str | None, typer.Option(show_default=False, help="Language of the target.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help=OUTPUT_HELP)] = STDOUT,
     output_format: Annotated[
         ExportFormat | None, typer.Option(show_default=FORMAT_DEFAULT, help="How pairs are written.")
@@ -68,6 +76,8 @@ def mine(
     gpus: console.Gpus = None,
     data_dir: console.DataDir = None,
     encoders_dir: console.EncodersDir = None,
+    server: remote.ServerOrHere = None,
+    key: remote.KeyOption = None,
 ) -> None:
     """Mine sentence pairs from two monolingual files, one sentence a line.
 
@@ -75,16 +85,16 @@ def mine(
     below which pairs are wrong, and filter by it (scores differ between encoders and corpora, so no default fits).
     Embeddings are kept, so mining the same files again with other options takes seconds.
 
+    With --server a service does it: files are uploaded unless they are there already, and SRC and TGT may name
+    corpora of the service. Ctrl-C cancels the job.
+
     Example: bitextmine mine news.de news.en.gz --src-lang de --tgt-lang en -o pairs.tsv --threshold 1.1
     """
     from bitextmine.mining import MiningParameters, check_languages
     from bitextmine.mining import mine as mine_corpora
 
     started = time.monotonic()
-    limits = console.resources(threads, memory, gpus)
     wanted = planned_export(output, output_format)
-    files = [console.corpus_file(path, lang, input_format) for path, lang in ((src, src_lang), (tgt, tgt_lang))]
-    place = console.writable_workspace(data_dir, encoders_dir)
     parameters = MiningParameters(
         k=k,
         margin=margin,
@@ -97,6 +107,26 @@ def mine(
         target_recall=target_recall,
         postprocess=postprocess,
     )
+    if server is not None:
+        refuse_local_options(
+            {
+                "--src-vectors": src_vectors,
+                "--tgt-vectors": tgt_vectors,
+                "--precision": precision.precision,
+                "--postprocess": postprocess,
+                "--threads": threads,
+                "--memory": memory,
+                "--gpus": gpus,
+            }
+        )
+        sides = [RemoteSide("src", src, src_lang, input_format), RemoteSide("tgt", tgt, tgt_lang, input_format)]
+        mine_on_server(server, key, sides, encoder, parameters, output, wanted, verbose=verbose)
+        return
+    if src_lang is None or tgt_lang is None:
+        raise ParameterError("give --src-lang and --tgt-lang, the languages of the files")
+    limits = console.resources(threads, memory, gpus)
+    files = [console.corpus_file(path, lang, input_format) for path, lang in ((src, src_lang), (tgt, tgt_lang))]
+    place = console.writable_workspace(data_dir, encoders_dir)
     model = _given_vectors(src_vectors, tgt_vectors) or find_encoder(
         encoder,
         place.encoders,

@@ -14,20 +14,24 @@
 """
 
 from bitextmine.client.client import AsyncClient, Client
+from bitextmine.client.corpus_results import Corpus, Index, Languages, Lengths, RefusedLine, Statistics, UploadState
 from bitextmine.client.embedding import Embeddings
 from bitextmine.client.results import (
     Bitext,
     Check,
-    Corpus,
     Encoder,
     Estimate,
     Failure,
+    Found,
+    Hit,
+    Hits,
     Job,
     Liveness,
     Pair,
     Plan,
     Readiness,
-    RefusedLine,
+    Searched,
+    Skipped,
     Stage,
 )
 from bitextmine.errors import ServiceError
@@ -42,12 +46,22 @@ __all__ = [
     "Encoder",
     "Estimate",
     "Failure",
+    "Found",
+    "Hit",
+    "Hits",
+    "Index",
     "Job",
+    "Languages",
+    "Lengths",
     "Liveness",
     "Pair",
     "Plan",
     "Readiness",
     "RefusedLine",
+    "Searched",
     "ServiceError",
+    "Skipped",
     "Stage",
+    "Statistics",
+    "UploadState",
 ]

@@ -37,7 +37,7 @@ def answered(call: Call) -> Flow[httpx.Response]:
         except LOST as error:
             if attempt >= repeats or not _may_repeat(call, error):
                 raise unreachable(error) from error
-            yield Sleep(_pause(attempt))
+            yield Sleep(pause(attempt))
             continue
         except httpx.InvalidURL as error:
             raise ServiceError(f"the request cannot be sent: {error}", code="invalid-parameter") from error
@@ -164,7 +164,7 @@ def _may_repeat(call: Call, error: Exception) -> bool:
     return call.repeatable or never_sent
 
 
-def _pause(attempt: int) -> float:
+def pause(attempt: int) -> float:
     """Longer each time, and not the same for all clients."""
     longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**attempt)
     return longest * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
@@ -172,7 +172,7 @@ def _pause(attempt: int) -> float:
 
 def _patience(response: httpx.Response, attempt: int) -> float:
     wanted = retry_after(response)
-    return _pause(attempt) if wanted is None else min(wanted, _MOST_PATIENCE)
+    return pause(attempt) if wanted is None else min(wanted, _MOST_PATIENCE)
 
 
 def unexpected(response: httpx.Response, why: str) -> ServiceError:

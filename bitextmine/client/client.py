@@ -16,7 +16,9 @@ from bitextmine.client.embedding import Embedding
 from bitextmine.client.jobs import Jobs
 from bitextmine.client.mining import Mining
 from bitextmine.client.operation import Mode
+from bitextmine.client.searching import Searching
 from bitextmine.client.status import Status
+from bitextmine.client.uploads import Uploads
 from bitextmine.errors import ParameterError
 
 KEY_VARIABLE = "BITEXTMINE_KEY"
@@ -24,7 +26,7 @@ TIMEOUT_SECONDS = 60.0
 REPEATS = 6  # with the pauses between them, half a minute
 
 
-class Operations(Mining[Mode], Embedding[Mode], Status[Mode]):
+class Operations(Mining[Mode], Searching[Mode], Embedding[Mode], Status[Mode]):
     """What both clients can do."""
 
     def __init__(self, connection: Mode) -> None:
@@ -32,6 +34,7 @@ class Operations(Mining[Mode], Embedding[Mode], Status[Mode]):
         self.corpora: Corpora[Mode] = Corpora(connection)
         self.jobs: Jobs[Mode] = Jobs(connection)
         self.bitexts: Bitexts[Mode] = Bitexts(connection)
+        self.uploads: Uploads[Mode] = Uploads(connection)
 
 
 class Client(Operations[Blocking]):

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from bitextmine.client.answers import answered, model, with_key
+from bitextmine.client.corpus_results import Corpus, Index, RefusedLine, Statistics
+from bitextmine.client.mining import given
 from bitextmine.client.operation import Group, Mode, listing, operation
 from bitextmine.client.pages import all_items
-from bitextmine.client.results import Corpus, Job, RefusedLine
-from bitextmine.client.sources import Progress, Source, body_of, is_repeatable, name_of
-from bitextmine.client.steps import Call, Do, Emitting, Flow
+from bitextmine.client.results import Answer, Job
+from bitextmine.client.sources import Progress, Source, body_of, name_of
+from bitextmine.client.steps import Body, Call, Do, Emitting, Flow, Query
+from bitextmine.client.uploads import PIECE_BYTES, begun, sent
 
 _PATH = "/v1/corpora"
+IN_PIECES_BYTES = PIECE_BYTES  # larger files go in pieces
+
+
+class _Indexes(Answer):
+    items: list[Index]
 
 
 class Corpora(Group[Mode]):
@@ -30,6 +39,8 @@ class Corpora(Group[Mode]):
     ) -> Flow[Job]:
         """Upload a corpus, one sentence a line, and return the job that makes it ready to mine: see `jobs.wait`.
 
+        A large file goes in pieces, so that a connection that breaks off costs little.
+
         Args:
             source: A path, bytes, or an open binary file; plain, or compressed with gzip, xz or zstd.
             name: A name for the corpus, not taken yet: 1 to 64 of a-z, 0-9, '.', '_', '-'.
@@ -42,10 +53,44 @@ class Corpora(Group[Mode]):
             ServiceError: `corpus-exists`, `upload-too-large`, `unknown-language` ...
             CorpusInputError: `file-not-found`.
         """
-        body = yield Do(lambda: body_of(source, progress))
         query = {"name": name, "lang": lang, "format": format, "source": file_name or name_of(source)}
-        call = Call("POST", _PATH, query=query, body=body, repeatable=is_repeatable(source))
-        return (yield from model(Job, with_key(call)))
+        return (yield from _sent(_PATH, query, source, progress))
+
+    @operation
+    def append(
+        self,
+        name: str,
+        source: Source,
+        *,
+        format: str | None = None,
+        file_name: str | None = None,
+        progress: Progress | None = None,
+    ) -> Flow[Job]:
+        """Append a file to a corpus, which makes a new version of it; only sentences that it has not are embedded.
+
+        Args:
+            name: The corpus.
+            source: As for `upload`, as are the others.
+            format: How a line holds its sentence.
+            file_name: Kept as provenance.
+            progress: Called as progress("upload", bytes sent, bytes in all or None).
+
+        Raises:
+            ServiceError: `corpus-not-found`, `upload-too-large` ...
+            CorpusInputError: `file-not-found`.
+        """
+        query = {"format": format, "source": file_name or name_of(source)}
+        return (yield from _sent(f"{_path(name)}/append", query, source, progress))
+
+    @operation
+    def take(self, path: str, *, name: str, lang: str, format: str | None = None) -> Flow[Job]:
+        """Make a corpus of a file of the server, below a directory that the service allows imports from.
+
+        Raises:
+            ServiceError: `corpus-exists`; `scope-missing`, it takes a key with the scope admin ...
+        """
+        query = {"name": name, "lang": lang, "format": format, "path": path}
+        return (yield from model(Job, with_key(Call("POST", _PATH, query=query))))
 
     @listing
     def list(self) -> Emitting[Corpus]:
@@ -71,6 +116,37 @@ class Corpora(Group[Mode]):
         yield from all_items(RefusedLine, f"{_path(name)}/refused", {})
 
     @operation
+    def statistics(self, name: str) -> Flow[Statistics]:
+        """What a corpus is like: lengths, languages and scripts of its sentences, what was refused or repeated.
+
+        Raises:
+            ServiceError: `corpus-not-found`.
+        """
+        return (yield from model(Statistics, Call("GET", f"{_path(name)}/statistics")))
+
+    @operation
+    def index(
+        self, name: str, *, encoder: str | None = None, allow_uncovered_languages: bool | None = None
+    ) -> Flow[Job]:
+        """Make a corpus searchable by an encoder: its sentences are embedded, and indexed if they are many.
+
+        Raises:
+            ServiceError: `corpus-not-found`, `encoder-not-installed`, `language-not-covered`, `too-many-jobs` ...
+        """
+        wanted = given({"encoder": encoder, "allow_uncovered_languages": allow_uncovered_languages})
+        return (yield from model(Job, with_key(Call("POST", f"{_path(name)}/indexes", json=wanted))))
+
+    @operation
+    def indexes(self, name: str) -> Flow[Sequence[Index]]:
+        """The encoders that a corpus has vectors by.
+
+        Raises:
+            ServiceError: `corpus-not-found`.
+        """
+        found = yield from model(_Indexes, Call("GET", f"{_path(name)}/indexes"))
+        return found.items
+
+    @operation
     def delete(self, name: str) -> Flow[None]:
         """Delete a corpus and its embeddings; bitexts mined from it stay.
 
@@ -78,6 +154,17 @@ class Corpora(Group[Mode]):
             ServiceError: `corpus-not-found`; `corpus-in-use`, a job mines it.
         """
         yield from answered(Call("DELETE", _path(name)))
+
+
+def _sent(path: str, query: Query, source: Source, progress: Progress | None) -> Flow[Job]:
+    """Send a file to a path, as the body or, if it is large, in pieces before."""
+    body: Body = yield Do(lambda: body_of(source, progress))
+    if body.size is None or body.size <= IN_PIECES_BYTES:
+        return (yield from model(Job, with_key(Call("POST", path, query=query, body=body, repeatable=body.repeatable))))
+    name = query["source"]
+    upload = yield from begun(body.size, name if isinstance(name, str) else None)
+    yield from sent(upload.id, body)
+    return (yield from model(Job, with_key(Call("POST", path, query={**query, "upload": upload.id}))))
 
 
 def _path(name: str) -> str:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from bitextmine.client.answers import LOST, model, opened
 from bitextmine.client.events import Event, EventParser
-from bitextmine.client.results import Job
+from bitextmine.client.results import Job, Stage
 from bitextmine.client.steps import Call, Flow, Opened, Read, Sleep
 from bitextmine.errors import ServiceError
 
@@ -33,7 +33,7 @@ class Following:
             ServiceError: `job-not-found`; or the service has been away for too long.
         """
         while self._last is not None:
-            found = yield from self._hint()
+            found = yield from self._news(self._last)
             if found is None:
                 found = yield from model(Job, Call("GET", self._path))
             if found != self._last:
@@ -42,12 +42,12 @@ class Following:
         self._last = yield from model(Job, Call("GET", self._path))
         return self._last
 
-    def _hint(self) -> Flow[Job | None]:
-        """Wait until there may be something new: the job itself if an event has it, else None."""
+    def _news(self, last: Job) -> Flow[Job | None]:
+        """Wait until there may be something new: the job as it is now, or None where it is to be asked for."""
         if self._events is not None:
             event = yield from self._events.next()
             if event is not None:
-                return _job_in(event)
+                return _applied(event, last)
             self._events = None
         yield Sleep(self._pause)
         self._pause = min(self._pause * 1.5, _LONGEST_PAUSE)
@@ -94,8 +94,13 @@ class _Events:
         return (yield from opened(Call("GET", self._path, headers=headers, read_timeout=_SILENCE_SECONDS)))
 
 
-def _job_in(event: Event) -> Job | None:
+def _applied(event: Event, last: Job) -> Job | None:
+    """The job after an event; None after one that does not tell, such as `end`."""
     try:
-        return Job.model_validate_json(event.content)
+        if event.name == "job":
+            return Job.model_validate_json(event.content)
+        if event.name == "progress":
+            return last.model_copy(update={"progress": Stage.model_validate_json(event.content)})
     except ValidationError:
-        return None
+        pass
+    return None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import TypeAlias
 from urllib.parse import quote
 
-from bitextmine.client.answers import answered, model
+from bitextmine.client.answers import answered, model, with_key
 from bitextmine.client.bars import shown
 from bitextmine.client.following import Following
 from bitextmine.client.operation import Group, Mode, listing, operation
@@ -13,7 +15,7 @@ from bitextmine.client.pages import all_items
 from bitextmine.client.results import Job
 from bitextmine.client.sources import Progress
 from bitextmine.client.steps import Call, Emit, Emitting, Flow
-from bitextmine.errors import ServiceError
+from bitextmine.errors import ParameterError, ServiceError
 
 _PATH = "/v1/jobs"
 WhichJob: TypeAlias = "str | Job"
@@ -23,10 +25,30 @@ class Jobs(Group[Mode]):
     """`client.jobs`"""
 
     @listing
-    def list(self, *, state: str | None = None, kind: str | None = None) -> Emitting[Job]:
-        """The jobs, newest first: all, or those in a state (queued, running, succeeded, failed, cancelled) or of a kind
-        (ingest, index, mine, score)."""
-        yield from all_items(Job, _PATH, {"state": state, "kind": kind})
+    def list(
+        self,
+        *,
+        state: str | Sequence[str] = (),
+        kind: str | Sequence[str] = (),
+        corpus: str | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+    ) -> Emitting[Job]:
+        """The jobs that meet all of these, newest first.
+
+        Args:
+            state: One or some of queued, running, succeeded, failed and cancelled.
+            kind: One or some of ingest, index, mine and score.
+            corpus: They read or make the corpus of this name.
+            created_after: Created then or later.
+            created_before: Created earlier than that.
+
+        Raises:
+            ParameterError: a time without its time zone.
+        """
+        query = {"state": state, "kind": kind, "corpus": corpus}
+        times = {"created_after": _time(created_after), "created_before": _time(created_before)}
+        yield from all_items(Job, _PATH, {**query, **times})
 
     @operation
     def get(self, job: WhichJob) -> Flow[Job]:
@@ -84,6 +106,15 @@ class Jobs(Group[Mode]):
         return (yield from model(Job, Call("POST", f"{path_of(job)}/cancel", repeatable=False)))
 
     @operation
+    def retry(self, job: WhichJob) -> Flow[Job]:
+        """Send a job that failed or was cancelled again: another job, which goes on from what this one finished.
+
+        Raises:
+            ServiceError: `job-not-found`, `job-unfinished`, `job-succeeded`, `too-many-jobs` ...
+        """
+        return (yield from model(Job, with_key(Call("POST", f"{path_of(job)}/retry"))))
+
+    @operation
     def delete(self, job: WhichJob) -> Flow[None]:
         """Forget a job that is over; what it made stays.
 
@@ -91,6 +122,12 @@ class Jobs(Group[Mode]):
             ServiceError: `job-not-found`, `job-unfinished`.
         """
         yield from answered(Call("DELETE", path_of(job)))
+
+
+def _time(time: datetime | None) -> str | None:
+    if time is not None and time.tzinfo is None:
+        raise ParameterError(f"{time} names no time zone; give one, as datetime.now(UTC) does")
+    return None if time is None else time.isoformat()
 
 
 def path_of(job: WhichJob) -> str:

@@ -19,28 +19,6 @@ class Answer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Corpus(Answer):
-    """Distinct sentences of one language, under a name."""
-
-    name: str
-    lang: str  # deu_Latn form
-    digest: str  # names the content
-    source: str  # the name of the uploaded file
-    created: datetime
-    lines: int
-    sentences: int  # distinct: what is mined
-    duplicates: int
-    refused: dict[str, int]  # lines that could not be used, by reason
-
-
-class RefusedLine(Answer):
-    """A line that could not be used."""
-
-    line: int  # from 1
-    reason: str
-    detail: str
-
-
 class Failure(Answer):
     """Why a job failed: a stable code (docs/errors.md) and one line for people."""
 
@@ -67,6 +45,7 @@ class Job(Answer):
     request: dict[str, Any]
     created: datetime
     plan: dict[str, Any] | None = None  # what it was expected to take when it was sent
+    retry_of: str | None = None
     started: datetime | None = None
     finished: datetime | None = None
     progress: Stage | None = None
@@ -98,7 +77,7 @@ class Bitext(Answer):
     encoder: str
     k: int
     margin: str
-    retrieval: str
+    retrieval: str | None = None  # None of pairs that were given and scored
     threshold: float | None = None
     ceiling: float | None = None
     seconds: dict[str, float] = {}  # a stage
@@ -117,15 +96,69 @@ class Pair(Answer):
     tgt_id: str
     src_rank: int | None = None  # of tgt among src's k neighbours, from 1; None where it is not among them
     tgt_rank: int | None = None
-    src_mean: float  # mean cosine of src to its k nearest targets
-    tgt_mean: float
-    direction: str  # whose best candidate the pair is
+    src_mean: float | None = None  # mean cosine of src to its k nearest targets
+    tgt_mean: float | None = None
+    direction: str | None = None  # whose best candidate the pair is; None where it was given
     src_doc_id: str | None = None
     tgt_doc_id: str | None = None
     src_line: int
     tgt_line: int
     src_row: int
     tgt_row: int
+
+
+class Hit(Answer):
+    """A sentence near a query."""
+
+    rank: int  # from 1
+    text: str
+    corpus: str
+    lang: str
+    row: int
+    id: str
+    doc_id: str | None = None
+    source: str
+    line: int
+    meta: dict[str, Any] = {}
+    cosine: float
+    margin: float | None = None  # None where there is no background, or a mean is not positive
+    query_mean: float | None = None  # mean cosine of the query to its nearest in the hit's corpus
+    hit_mean: float | None = None
+
+
+class Hits(Answer):
+    """The hits of a query, best first."""
+
+    hits: list[Hit]
+
+
+class Searched(Answer):
+    """A corpus that was searched, and how."""
+
+    corpus: str
+    lang: str
+    sentences: int
+    exact: bool  # every sentence was compared; else an index gave candidates
+    background: str | None = None
+    background_mined: bool = False
+
+
+class Skipped(Answer):
+    """A corpus of a language asked for that could not be searched, and why, as a code."""
+
+    corpus: str
+    code: str
+
+
+class Found(Answer):
+    """The hits of each query, in the order of the queries, and where they were looked for."""
+
+    results: list[Hits]
+    order: str  # margin, or cosine where a corpus has no background
+    searched: list[Searched]
+    skipped: list[Skipped]
+    encoder: str
+    truncated: int
 
 
 class Encoder(Answer):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
@@ -24,57 +25,53 @@ def name_of(source: Source) -> str | None:
 
 
 def body_of(source: Source, progress: Progress | None = None) -> Body:
-    """The whole of a source, read as it is sent. An open file is sent from where it stands.
+    """The whole of a source, read as it is sent. An open file is sent from where it stands, a pipe can be sent once.
 
     Raises:
-        CorpusInputError: `file-not-found`; or it is a stream that cannot be read again.
+        CorpusInputError: `file-not-found`.
     """
-    stream, close = _opened(source)
-    start = stream.tell() if stream.seekable() else None
-    size = _rest(stream)
-    if close:
+    path = Path(source) if isinstance(source, str | Path) else None
+    stream = _stream_of(source)
+    if not stream.seekable():
+        return Body(lambda start, size: _told(_blocks(stream, size), progress, 0, None), repeatable=False)
+    origin = stream.tell()
+    total = stream.seek(0, io.SEEK_END) - origin
+    if path is not None:
         stream.close()
 
-    def blocks() -> Iterator[bytes]:
-        current, ours = _opened(source)
-        try:
-            if start is not None:
-                current.seek(start)
-            done = 0
-            while block := current.read(BLOCK_BYTES):
-                yield block
-                done += len(block)
-                if progress is not None:
-                    progress("upload", done, size)
-        finally:
-            if ours:
-                current.close()
+    def read(start: int, size: int | None) -> Iterator[bytes]:
+        with _opened(path) if path is not None else nullcontext(stream) as current:
+            current.seek(origin + start)
+            yield from _told(_blocks(current, size), progress, start, total)
 
-    return Body(blocks, size)
+    return Body(read, total)
 
 
-def _opened(source: Source) -> tuple[BinaryIO, bool]:
-    """The source as a stream, and whether to close it."""
+def _blocks(stream: BinaryIO, size: int | None) -> Iterator[bytes]:
+    """So many bytes of the stream, or all; fewer where it ends before."""
+    left = size
+    while block := stream.read(BLOCK_BYTES if left is None else min(BLOCK_BYTES, left)):
+        yield block
+        left = None if left is None else left - len(block)
+
+
+def _told(blocks: Iterator[bytes], progress: Progress | None, done: int, total: int | None) -> Iterator[bytes]:
+    """The blocks; the progress is told of each that has been sent."""
+    for block in blocks:
+        yield block
+        done += len(block)
+        if progress is not None:
+            progress("upload", done, total)
+
+
+def _stream_of(source: Source) -> BinaryIO:
     if isinstance(source, bytes):
-        return io.BytesIO(source), True
-    if isinstance(source, str | Path):
-        try:
-            return Path(source).open("rb"), True
-        except OSError as error:
-            raise CorpusInputError(f"cannot read {source}: {error.strerror}", code="file-not-found") from error
-    return source, False
+        return io.BytesIO(source)
+    return _opened(Path(source)) if isinstance(source, str | Path) else source
 
 
-def _rest(stream: BinaryIO) -> int | None:
-    """Bytes from where it stands to its end; None of what cannot tell, such as a pipe."""
-    if not stream.seekable():
-        return None
-    here = stream.tell()
-    size = stream.seek(0, io.SEEK_END) - here
-    stream.seek(here)
-    return size
-
-
-def is_repeatable(source: Source) -> bool:
-    """Whether the source can be sent a second time."""
-    return isinstance(source, str | Path | bytes) or source.seekable()
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise CorpusInputError(f"cannot read {path}: {error.strerror}", code="file-not-found") from error

@@ -6,23 +6,31 @@ its result. It never touches the network itself, so that one flow serves the syn
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import httpx
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
-Query: TypeAlias = Mapping[str, str | int | float | bool | None]
+Query: TypeAlias = Mapping[str, str | int | float | bool | Sequence[str] | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A request's body that is not in memory: `blocks` gives it from its beginning, each time that it is called."""
+    """A request's body that is not in memory: `read(start, size)` gives so many bytes of it, each time anew."""
 
-    blocks: Callable[[], Iterator[bytes]]
+    read: Callable[[int, int | None], Iterator[bytes]]
     size: int | None = None  # bytes, where known
+    start: int = 0
+    repeatable: bool = True  # a pipe is not
+
+    def blocks(self) -> Iterator[bytes]:
+        return self.read(self.start, self.size)
+
+    def part(self, start: int, size: int) -> Body:
+        return replace(self, start=self.start + start, size=size)
 
 
 @dataclass(frozen=True, slots=True)
