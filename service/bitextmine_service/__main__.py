@@ -10,6 +10,7 @@ from bitextmine.errors import BitextmineError, InputError
 from bitextmine.jobs.settings import problems
 from bitextmine.logs import configure
 from bitextmine_service.app import create_app
+from bitextmine_service.protections import warn
 from bitextmine_service.server import run
 from bitextmine_service.settings import ServiceSettings
 
@@ -27,6 +28,7 @@ def main() -> int:
     except BitextmineError as error:
         return _fail(2 if isinstance(error, InputError) else 1, str(error))
     configure(settings.log_level, settings.log_format)
+    warn(settings)
     return run(app, settings)
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bitextmine import __version__
 from bitextmine.encoders.opened import OpenEncoders, PoolOptions
@@ -18,12 +16,12 @@ from bitextmine.jobs.queue import connect, make_broker
 from bitextmine.jobs.store import JobStore
 from bitextmine_service import problems, server
 from bitextmine_service.context import Service
+from bitextmine_service.protections import document, protect
 from bitextmine_service.results import Results
 from bitextmine_service.routes import bitexts, corpora, embeddings, indexes, jobs, operations, plan, search
 from bitextmine_service.searching import SearchPool
 from bitextmine_service.settings import ServiceSettings
 
-MAX_BODY_BYTES = 1 << 20  # of requests that are not uploads
 _DESCRIPTION = """Mine parallel sentences: upload corpora, start a mining job, read or download the pairs.
 
 Long work is a job: the answer is `202` with a `Location` to follow. Every error is a problem document (RFC 9457)
@@ -57,7 +55,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     for module in (embeddings, search, corpora, indexes, jobs, bitexts, plan, operations):
         app.include_router(module.router)
     problems.install(app)
-    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, unlimited="/v1/corpora")
+    protect(app, settings, client)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
@@ -75,37 +73,6 @@ def _openapi(app: FastAPI) -> dict[str, object]:
             schemas.pop(name, None)
         definition = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= definition.pop("$defs") | {"Problem": definition}
+        document(schema)
         app.openapi_schema = schema
     return app.openapi_schema
-
-
-class BodyLimit:
-    """Refuses request bodies over a limit, whether or not they announce their length."""
-
-    def __init__(self, app: ASGIApp, max_bytes: int, unlimited: str) -> None:
-        self._app, self._max, self._unlimited = app, max_bytes, unlimited
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] == self._unlimited:
-            await self._app(scope, receive, send)
-            return
-        seen = 0
-        body: list[Message] = []
-        while True:
-            message = await receive()
-            body.append(message)
-            seen += len(message.get("body", b""))
-            if seen > self._max:
-                detail = f"the body is larger than {self._max:,} bytes"
-                refusal = problems.response(
-                    scope["path"], HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", detail
-                )
-                await refusal(scope, receive, send)
-                return
-            if message["type"] != "http.request" or not message.get("more_body", False):
-                break
-
-        async def replay() -> Message:
-            return body.pop(0) if body else await receive()
-
-        await self._app(scope, replay, send)

@@ -20,6 +20,8 @@ from bitextmine.errors import BitextmineError, InputError
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = "5"
 _RETRY_SOONER = {"queue-full": "1"}  # what waits to be embedded is done within a second or few
+_MOST_ERRORS = 100  # of a request; a hundred thousand unknown fields are not all named
+_LONGEST = 300  # characters of a field's name, and of what is said of it
 _logger = logging.getLogger(__name__)
 
 STATUS: Mapping[str, HTTPStatus] = {
@@ -38,6 +40,14 @@ STATUS: Mapping[str, HTTPStatus] = {
     "key-invalid": HTTPStatus.UNAUTHORIZED,
     "key-expired": HTTPStatus.UNAUTHORIZED,
     "scope-missing": HTTPStatus.FORBIDDEN,
+    "quota-exceeded": HTTPStatus.FORBIDDEN,
+    "origin-refused": HTTPStatus.FORBIDDEN,
+    "host-refused": HTTPStatus.MISDIRECTED_REQUEST,
+    "invalid-http": HTTPStatus.BAD_REQUEST,
+    "request-timeout": HTTPStatus.REQUEST_TIMEOUT,
+    "headers-too-large": HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "rate-limited": HTTPStatus.TOO_MANY_REQUESTS,
+    "overloaded": HTTPStatus.SERVICE_UNAVAILABLE,
     "job-finished": HTTPStatus.CONFLICT,
     "job-unfinished": HTTPStatus.CONFLICT,
     "upload-too-large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -137,7 +147,10 @@ async def _on_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
     problems = error.errors() if isinstance(error, RequestValidationError) else []
-    errors = [FieldError(where=".".join(map(str, each["loc"])), message=each["msg"]) for each in problems]
+    errors = [
+        FieldError(where=".".join(map(str, each["loc"]))[:_LONGEST], message=each["msg"][:_LONGEST])
+        for each in problems[:_MOST_ERRORS]
+    ]
     detail = "; ".join(f"{each.where}: {each.message}" for each in errors[:3])
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     return response(request.url.path, status, "invalid-request", detail, errors=errors)

@@ -6,12 +6,14 @@ import asyncio
 import signal
 import time
 from contextlib import suppress
+from functools import partial
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 from starlette.datastructures import State
 
+from bitextmine_service.protocol import MAX_HEAD_BYTES, ConnectionLimits, Protocol
 from bitextmine_service.settings import ServiceSettings
 
 _STARTUP_FAILED = 3  # uvicorn's exit status
@@ -56,8 +58,13 @@ class Server(uvicorn.Server):  # type: ignore[misc]  # mypy follows no imports o
 
 def run(app: FastAPI, settings: ServiceSettings) -> int:
     """Serve until told to stop; the exit status."""
+    limits = ConnectionLimits(settings.max_connections, settings.header_seconds, settings.send_seconds)
+    limits.raise_file_limit()
     config = uvicorn.Config(
         app,
+        http=partial(Protocol, limits=limits),
+        ws="none",
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         host=settings.host,
         port=settings.port,
         log_config=None,  # its loggers write as all others do

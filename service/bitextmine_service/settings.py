@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, PositiveInt
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bitextmine.jobs.settings import LogFormatName, LogLevel, RedisUrl, report, validator
 from bitextmine.logs import LogFormat
 from bitextmine.resources import Device, Provider, default_threads, parse_memory
 from bitextmine.workspace import Workspace, default_data_dir, default_encoders_dir
+from bitextmine_service.auth import AuthMode
+from bitextmine_service.origins import parse_origins
 
 Memory = Annotated[PositiveInt, BeforeValidator(validator(parse_memory))]
+Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(validator(parse_origins))]
 
 
 class ServiceSettings(BaseSettings):
@@ -27,6 +30,13 @@ class ServiceSettings(BaseSettings):
     encoders_dir: Path = Field(default_factory=default_encoders_dir)
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    auth: AuthMode = Field(default=AuthMode.AUTO, description="Keys: on, off; auto: on, but for loopback addresses.")
+    metrics_open: bool = Field(default=False, description="Whether /metrics answers without a key.")
+    cors_origins: Origins = Field(default=(), description="Of pages that may use the API: https://a,https://b or *.")
+    max_connections: int = Field(default=1_000, gt=0, description="Open at a time; beyond it requests get 503.")
+    header_seconds: float = Field(default=10, gt=0, le=3600, description="For the head of a request to arrive.")
+    body_seconds: float = Field(default=30, gt=0, le=86_400, description="For a body to arrive, but for uploads.")
+    send_seconds: float = Field(default=120, gt=0, le=86_400, description="For which a client may read nothing.")
     max_upload_bytes: int = Field(default=10 << 30, gt=0, description="Largest upload, as sent.")
     max_expanded_bytes: int = Field(default=100 << 30, gt=0, description="Most text that an upload may expand to.")
     max_chars: int = Field(default=10_000, gt=0, description="Longer lines are refused.")
@@ -47,6 +57,10 @@ class ServiceSettings(BaseSettings):
     ready_encoder: str | None = Field(default=None, description="What /readyz tries; unset: muse, else the first.")
     drain_seconds: float = Field(default=0, ge=0, le=3600, description="Told to stop: how long to fail /readyz first.")
     shutdown_seconds: float = Field(default=10, ge=0, le=86_400, description="Then: for requests in flight to end.")
+
+    @property
+    def asks_for_keys(self) -> bool:
+        return self.auth.asks(self.host)
 
     @property
     def device(self) -> Device:
