@@ -15,6 +15,7 @@ from typing import Any
 
 from bitextmine.artifacts import ArtifactStore, write_atomically
 from bitextmine.corpus import Corpus
+from bitextmine.corpus.statistics import delete_statistics
 from bitextmine.embeddings import delete_embeddings, delete_indexes, digests_of_vectors
 from bitextmine.errors import ArtifactError, ConflictError, NotFoundError, ParameterError
 from bitextmine.files import locked
@@ -203,6 +204,7 @@ class Catalog:
         if shards and digest in named:
             return
         self._store.delete("corpus", digest)
+        delete_statistics(self._store, digest)
         others = [self._shards(other) for other in named - {digest}]
         if shards not in others:
             delete_indexes(self._store, digests_of_vectors(self._store, shards))

@@ -10,10 +10,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import timedelta
-from pathlib import Path
 from types import FrameType
 
 import dramatiq
@@ -21,7 +19,7 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.errors import BrokerConnectionError
 from pydantic import ValidationError
 
-from bitextmine import logs
+from bitextmine import logs, uploads
 from bitextmine.errors import BitextmineError, StoreUnavailableError
 from bitextmine.gpus import gpus
 from bitextmine.jobs.gpu_reports import GpuReports
@@ -33,7 +31,6 @@ from bitextmine_indexer.settings import WorkerSettings
 
 log = logging.getLogger(__name__)
 
-UPLOAD_MAX_AGE_SECONDS = 86_400.0  # younger ones may still be arriving
 _TICK = 0.25  # seconds
 _POLL_MILLISECONDS = 250  # how long dramatiq's threads sleep when there is nothing to do
 _MOST_COMPLAINTS = 1000  # more of them tell nothing new
@@ -120,7 +117,7 @@ class Worker:
             with suppress(StoreUnavailableError):
                 needed = {str(record.spec.get("upload")) for record in self._store.unfinished_records()}
                 for workspace in workspaces:
-                    sweep_uploads(workspace.uploads, needed, self._complain)
+                    uploads.sweep(workspace.uploads, needed, self._complain, self._settings.upload_max_age_seconds)
         except OSError as error:  # not even a directory can be read
             self._complain(error)
 
@@ -147,23 +144,6 @@ def sweep(store: JobStore, broker: RedisBroker) -> None:
         if not store.leases.held(job_id):
             log.info("job %s: unfinished, and nobody runs it: enqueued", job_id)
             enqueue(broker, job_id)
-
-
-def sweep_uploads(
-    directory: Path,
-    needed: Collection[str],
-    complain: Callable[[OSError], None],
-    max_age_seconds: float = UPLOAD_MAX_AGE_SECONDS,
-) -> None:
-    """Delete the files that no job needs any more: it was cancelled, or its API died before the job was there."""
-    for file in directory.iterdir() if directory.is_dir() else ():
-        try:
-            if file.name not in needed and time.time() - file.lstat().st_mtime > max_age_seconds:
-                file.unlink(missing_ok=True)
-        except FileNotFoundError:
-            continue
-        except OSError as error:  # what is no upload
-            complain(error)
 
 
 def main() -> int:

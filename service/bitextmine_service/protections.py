@@ -17,6 +17,7 @@ from bitextmine_service.bodies import BodyLimit, HeadLimit
 from bitextmine_service.hardening import SafeHeaders
 from bitextmine_service.origins import Cors, Keyless
 from bitextmine_service.settings import ServiceSettings
+from bitextmine_service.uploads import takes_files
 
 MAX_BODY_BYTES = 1 << 20  # of requests that are not uploads
 _logger = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ def protect(app: FastAPI, settings: ServiceSettings, client: redis.Redis) -> Non
     """Put everything around the application's routes. The first added is the innermost."""
     ring = KeyRing(KeyStore(settings.workspace.keys)) if settings.asks_for_keys else None
     app.add_middleware(
-        BodyLimit, max_bytes=MAX_BODY_BYTES, seconds=settings.body_seconds, is_upload=lambda path: path == "/v1/corpora"
+        BodyLimit, max_bytes=MAX_BODY_BYTES, seconds=settings.body_seconds, is_upload=takes_files
     )
     app.add_middleware(Authentication, ring=ring, limiter=RateLimiter(client), metrics_open=settings.metrics_open)
     if ring is None:

@@ -9,15 +9,18 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, PositiveInt
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from bitextmine.imports import import_dirs
 from bitextmine.jobs.settings import LogFormatName, LogLevel, RedisUrl, report, validator
 from bitextmine.logs import LogFormat
 from bitextmine.resources import Device, Provider, default_threads, parse_memory
+from bitextmine.uploads import MAX_AGE_SECONDS
 from bitextmine.workspace import Workspace, default_data_dir, default_encoders_dir
 from bitextmine_service.auth import AuthMode
 from bitextmine_service.origins import parse_origins
 
 Memory = Annotated[PositiveInt, BeforeValidator(validator(parse_memory))]
 Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(validator(parse_origins))]
+ImportDirs = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(validator(import_dirs))]
 
 
 class ServiceSettings(BaseSettings):
@@ -38,6 +41,10 @@ class ServiceSettings(BaseSettings):
     body_seconds: float = Field(default=30, gt=0, le=86_400, description="For a body to arrive, but for uploads.")
     send_seconds: float = Field(default=120, gt=0, le=86_400, description="For which a client may read nothing.")
     max_upload_bytes: int = Field(default=10 << 30, gt=0, description="Largest upload, as sent.")
+    upload_stall_seconds: float = Field(default=60, gt=0, le=86_400, description="Without a byte: uploads get 408.")
+    upload_max_age_seconds: float = Field(default=MAX_AGE_SECONDS, gt=0, description="After its last byte.")
+    max_unfinished_uploads: int = Field(default=100, gt=0, description="In pieces, of a tenant; beyond it 429.")
+    import_dirs: ImportDirs = Field(default=(), description="That files of the server are imported from.")
     max_expanded_bytes: int = Field(default=100 << 30, gt=0, description="Most text that an upload may expand to.")
     max_chars: int = Field(default=10_000, gt=0, description="Longer lines are refused.")
     max_unfinished_jobs: int = Field(default=1_000, gt=0, description="Beyond it new jobs get 429.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import re
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -10,10 +12,20 @@ from pathlib import Path
 from typing import IO
 
 from anyio import to_thread
+from starlette.requests import Request
 
-from bitextmine.errors import CorpusInputError, disk_full_named
+from bitextmine.errors import BitextmineError, CorpusInputError, disk_full_named
+from bitextmine.uploads import discard, keep
+
+__all__ = ["Upload", "arriving", "blocks", "check_size", "discard", "keep", "receive", "takes_files"]
 
 _BUFFER_BYTES = 1 << 20
+_TAKING_FILES = re.compile(r"/v1/corpora|/v1/scoring-jobs|/v1/corpora/[^/]+/append|/v1/uploads/[^/]+")
+
+
+def takes_files(path: str) -> bool:
+    """Whether bodies that are sent to a path are files, which are not read before they are looked at."""
+    return _TAKING_FILES.fullmatch(path) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +47,7 @@ async def receive(chunks: AsyncIterator[bytes], directory: Path, max_bytes: int)
     size = 0
     try:
         with disk_full_named("the upload"), await to_thread.run_sync(_create, path) as stream:
-            async for block in _blocks(chunks):
+            async for block in blocks(chunks):
                 size += len(block)
                 check_size(size, max_bytes)
                 await to_thread.run_sync(_write, stream, digest, block)
@@ -46,9 +58,23 @@ async def receive(chunks: AsyncIterator[bytes], directory: Path, max_bytes: int)
     return Upload(path.name, digest.hexdigest(), size)
 
 
-def discard(directory: Path, name: str) -> None:
-    """Remove the file of an upload that no job will read."""
-    (directory / name).unlink(missing_ok=True)
+async def arriving(request: Request, stall_seconds: float) -> AsyncIterator[bytes]:
+    """The body of a request as it comes.
+
+    Raises:
+        BitextmineError: `upload-stalled`: nothing came for so long.
+    """
+    chunks = aiter(request.stream())
+    while True:
+        try:
+            async with asyncio.timeout(stall_seconds):
+                chunk = await anext(chunks)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            message = f"no byte of the upload came for {stall_seconds:g} s"
+            raise BitextmineError(message, code="upload-stalled") from None
+        yield chunk
 
 
 def check_size(size: int, max_bytes: int) -> None:
@@ -66,7 +92,7 @@ def _check_not_empty(size: int) -> None:
         raise CorpusInputError("the upload is empty", code="empty-corpus")
 
 
-async def _blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The chunks joined to blocks of about a megabyte: one hop to a thread for each."""
     waiting = bytearray()
     async for chunk in chunks:

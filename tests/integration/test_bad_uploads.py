@@ -183,8 +183,8 @@ def test_a_client_that_goes_away_leaves_nothing(running: Service, api: Api, sent
     jobs = len(api.http.get("/v1/jobs").json()["items"])
     place = urlsplit(api.url)
     with socket.create_connection((place.hostname, place.port)) as connection:
-        head = b"POST /v1/corpora?name=left&lang=de HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n"
-        connection.sendall(head + sent)
+        head = f"POST /v1/corpora?name=left&lang=de HTTP/1.1\r\nHost: {place.netloc}\r\nContent-Length: 9000000\r\n\r\n"
+        connection.sendall(head.encode() + sent)
         wait_until(lambda: running.uploads, "the upload begins")
     wait_until(lambda: not running.uploads, "the upload is removed")
     assert len(api.http.get("/v1/jobs").json()["items"]) == jobs

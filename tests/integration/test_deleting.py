@@ -74,7 +74,11 @@ def test_a_corpus_that_loses_the_race_for_its_name_does_not_stay(running: Servic
     assert api.http.get("/v1/corpora/de").json()["sentences"] == 30, "it has the content that came too late"
     named = {entry["digest"] for entry in api.http.get("/v1/corpora").json()["items"]}
     assert {artifact.digest for artifact in store.list("corpus")} == named
-    assert running.uploads == []
+    kept = {path.name for path in running.uploads}
+    assert len(kept) == 2, "the jobs can be tried again once the name is free"
+    api.http.delete("/v1/corpora/raced").raise_for_status()
+    assert api.succeeded(api.http.post(f"/v1/jobs/{late.json()['id']}/retry"))["sentences"] == 1
+    assert len(running.uploads) == 1
 
 
 def test_a_job_that_needs_more_memory_than_the_worker_gives_says_so(running: Service, api: Api) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from bitextmine.artifacts import ArtifactKey, ArtifactStore
-from bitextmine_indexer.worker import Complaints, sweep_uploads
+from bitextmine.uploads import sweep
+from bitextmine_indexer.worker import Complaints
 
 
 def test_old_uploads_that_no_job_needs_are_deleted(tmp_path: Path) -> None:
@@ -19,13 +20,13 @@ def test_old_uploads_that_no_job_needs_are_deleted(tmp_path: Path) -> None:
     for name in ("old", "old-and-needed", "folder"):
         os.utime(tmp_path / name, (time.time() - 1000, time.time() - 1000))
     told: list[OSError] = []
-    sweep_uploads(tmp_path, {"old-and-needed"}, told.append, max_age_seconds=500)
+    sweep(tmp_path, {"old-and-needed"}, told.append, max_age_seconds=500)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "old-and-needed", "young"]
     assert ["folder" in str(error) for error in told] == [True]
 
 
 def test_no_uploads_directory_is_nothing_to_sweep(tmp_path: Path) -> None:
-    sweep_uploads(tmp_path / "absent", set(), pytest.fail)
+    sweep(tmp_path / "absent", set(), pytest.fail, max_age_seconds=0)
 
 
 def test_a_complaint_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
