@@ -19,7 +19,7 @@ class Event:
 
 
 class Events:
-    """The events of one open stream, as they come; comments are collected."""
+    """The events of one open stream, as they come; comments are collected on the way."""
 
     def __init__(self, response: httpx.Response) -> None:
         self.response = response
@@ -28,35 +28,36 @@ class Events:
         self._parts = self._read()
 
     def __iter__(self) -> Iterator[Event]:
-        return self._parts
+        return (part for part in self._parts if isinstance(part, Event))
 
     def next(self, name: str) -> Event:
         """The next event of this name; those of others in between are skipped."""
-        for event in self._parts:
+        for event in self:
             if event.name == name:
                 return event
         raise AssertionError(f"the stream has ended without another {name!r}")
 
     def until_comment(self, text: str) -> None:
-        for _ in self._parts:
-            if any(text in comment for comment in self.comments):
+        """Go on to a comment with this text."""
+        for part in self._parts:
+            if isinstance(part, str) and text in part:
                 return
-        raise AssertionError(f"no comment {text!r}: {self.comments}")
+        raise AssertionError(f"the stream has ended without a comment {text!r}")
 
-    def _read(self) -> Iterator[Event]:
+    def _read(self) -> Iterator[Event | str]:
         fields: dict[str, str] = {}
         for line in self.response.iter_lines():
             if line.startswith(":"):
                 self.comments.append(line[1:].strip())
+                yield self.comments[-1]
             elif line:
                 name, _, value = line.partition(": ")
                 fields[name] = value
-            elif fields:
-                if "retry" in fields:
-                    self.retry = int(fields.pop("retry"))
-                if fields:
-                    yield Event(fields["event"], int(fields["id"]), json.loads(fields["data"]))
+            elif "event" in fields:
+                yield Event(fields["event"], int(fields["id"]), json.loads(fields["data"]))
                 fields = {}
+            elif "retry" in fields:
+                self.retry = int(fields.pop("retry"))
 
 
 @contextmanager
