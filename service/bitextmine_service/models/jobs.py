@@ -20,7 +20,7 @@ Recall = Annotated[
     Strict(),
     Field(ge=LEAST_RECALL, le=MOST_RECALL, description="Share of true neighbours that ivf and ivfpq aim at."),
 ]
-_INTERNAL = ("upload", "max_chars", "max_bytes", "token", "root", "state")
+_INTERNAL = ("upload", "root", "state", "token", "max_chars", "max_bytes", "max_sentences")
 _HIDDEN = {"spec", "tenant", "worker", "fruitless_attempts", "version", "request_id", "trace_id"}
 
 
