@@ -93,6 +93,7 @@ def get_job(context: Ctx, job_id: JobId) -> JobOut:
 @router.get(
     "/jobs/{job_id}/events",
     response_class=EventStream,
+    status_code=HTTPStatus.OK,
     responses={
         **documented(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
         200: _STREAM,
