@@ -65,14 +65,14 @@ class Jobs:
         self.broker = make_broker(client, HEARTBEAT_SECONDS)
         self._folder = folder
 
-    def submit(self, **spec: Any) -> str:
+    def submit(self, *, kind: JobKind = JobKind.INGEST, **spec: Any) -> str:
         """A job of this spec; it waits for `let_go` unless it has something else to do."""
-        record = self.store.create(JobKind.INGEST, {"starts": str(self._folder / "starts"), **spec})
+        record = self.store.create(kind, {"starts": str(self._folder / "starts"), **spec})
         enqueue(self.broker, record.id)
         return record.id
 
-    def submit_waiting(self, **spec: Any) -> str:
-        return self.submit(until=str(self._folder / "go"), **spec)
+    def submit_waiting(self, *, kind: JobKind = JobKind.INGEST, **spec: Any) -> str:
+        return self.submit(kind=kind, until=str(self._folder / "go"), **spec)
 
     def let_go(self) -> None:
         (self._folder / "go").touch()
