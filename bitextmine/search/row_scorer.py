@@ -72,7 +72,7 @@ class RowScorer:
 
     def _slow_cosines(self, queries: NDArray[np.float16], ids: NDArray[np.int64]) -> NDArray[np.float32]:
         left = gather(StoredVectors.of(queries), np.arange(len(queries)))
-        right = gather(self.base, np.maximum(ids, 0).ravel()).reshape(*ids.shape, -1)
+        right = gather(self.base, np.maximum(ids, 0).ravel()).reshape(*ids.shape, self.base.dims)
         return np.asarray(np.einsum("nd,ncd->nc", left, right), np.float32)
 
     def _slow_scan(self, queries: NDArray[np.float16], k: int, rows: NDArray[np.int64]) -> Neighbors:
