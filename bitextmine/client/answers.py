@@ -19,7 +19,7 @@ from bitextmine.errors import ServiceError
 
 Result = TypeVar("Result")
 Model = TypeVar("Model", bound=BaseModel)
-_FIRST_PAUSE, _LONGEST_PAUSE, _MOST_PATIENCE = 0.5, 10.0, 60.0  # seconds
+FIRST_PAUSE, _LONGEST_PAUSE, _MOST_PATIENCE = 0.5, 10.0, 60.0  # seconds
 _TRANSIENT = (429, 503)
 LOST = (httpx.RequestError, httpx.StreamError)  # nobody knows whether the request was done
 
@@ -134,10 +134,8 @@ def problem(response: httpx.Response, body: bytes) -> ServiceError:
 def retry_after(response: httpx.Response) -> float | None:
     """Seconds that the answer asks to wait, given as such or as a date; None where it does not say."""
     value = response.headers.get("retry-after", "")
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
+    if value.isascii() and value.isdigit():
+        return float(value)
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
     except ValueError:
@@ -166,7 +164,7 @@ def _may_repeat(call: Call, error: Exception) -> bool:
 
 def pause(attempt: int) -> float:
     """Longer each time, and not the same for all clients."""
-    longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**attempt)
+    longest = min(_LONGEST_PAUSE, FIRST_PAUSE * 2.0**attempt)
     return longest * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
 
 

@@ -67,7 +67,7 @@ class Client(Operations[Blocking]):
 
 
 class AsyncClient(Operations[InLoop]):
-    """Speaks to a service from an event loop, asyncio's or trio's: what `Client` has, to be awaited, and lists to be
+    """Speaks to a service from asyncio's event loop: what `Client` has, to be awaited, and lists to be
     gone through with `async for`. Its arguments and errors are those of `Client`."""
 
     def __init__(

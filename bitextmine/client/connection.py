@@ -108,7 +108,7 @@ class Blocking:
 
 
 class InLoop:
-    """Carries out flows in an event loop, asyncio's or trio's; what waits for a disk does so in a thread."""
+    """Carries out flows in asyncio's event loop; what waits for a disk does so in a thread."""
 
     def __init__(self, http: httpx.AsyncClient, repeats: int) -> None:
         self.http, self._repeats = http, repeats

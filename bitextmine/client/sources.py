@@ -33,7 +33,7 @@ def body_of(source: Source, progress: Progress | None = None) -> Body:
     path = Path(source) if isinstance(source, str | Path) else None
     stream = _stream_of(source)
     if not stream.seekable():
-        return Body(lambda start, size: _told(_blocks(stream, size), progress, 0, None), repeatable=False)
+        return Body(lambda start, size: _once(stream, progress, close=path is not None), repeatable=False)
     origin = stream.tell()
     total = stream.seek(0, io.SEEK_END) - origin
     if path is not None:
@@ -45,6 +45,14 @@ def body_of(source: Source, progress: Progress | None = None) -> Body:
             yield from _told(_blocks(current, size), progress, start, total)
 
     return Body(read, total)
+
+
+def _once(stream: BinaryIO, progress: Progress | None, *, close: bool) -> Iterator[bytes]:
+    try:
+        yield from _told(_blocks(stream, None), progress, 0, None)
+    finally:
+        if close:
+            stream.close()
 
 
 def _blocks(stream: BinaryIO, size: int | None) -> Iterator[bytes]:

@@ -15,6 +15,7 @@ from bitextmine.errors import CorpusInputError, ServiceError
 _PATH = "/v1/uploads"
 _VERSION = {"Tus-Resumable": "1.0.0"}
 PIECE_BYTES = 64 << 20  # what a proxy in between may hold in memory or refuse; each piece is one request
+_LOCKED, _LOCKED_PAUSE = 423, 15.0  # seconds; a service that has not noticed a broken connection holds on for a minute
 _BUSY = (408, 423, 429, 500, 502, 503, 504)  # after which it is worth asking how much has come
 
 
@@ -102,7 +103,7 @@ def sent(upload: str, body: Body) -> Flow[UploadState]:
         failures += 1
         if failures > repeats:
             raise error
-        yield Sleep(pause(failures))
+        yield Sleep(_LOCKED_PAUSE if error.status == _LOCKED else pause(failures))
     return state
 
 
