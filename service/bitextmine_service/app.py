@@ -18,7 +18,7 @@ from bitextmine_service import problems, server
 from bitextmine_service.context import Service
 from bitextmine_service.protections import document, protect
 from bitextmine_service.results import Results
-from bitextmine_service.routes import bitexts, corpora, embeddings, indexes, jobs, operations, plan, search
+from bitextmine_service.routes import bitexts, corpora, embeddings, indexes, jobs, operations, plan, score, search
 from bitextmine_service.searching import SearchPool
 from bitextmine_service.settings import ServiceSettings
 
@@ -52,7 +52,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     client = connect(settings.redis_url)
     server.set_up(app.state)
     app.state.service = Service(settings, JobStore(client), make_broker(client), encoders, results, searches)
-    for module in (embeddings, search, corpora, indexes, jobs, bitexts, plan, operations):
+    for module in (embeddings, search, score, corpora, indexes, jobs, bitexts, plan, operations):
         app.include_router(module.router)
     problems.install(app)
     protect(app, settings, client)
