@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,9 @@ from bitextmine.corpus import Corpus
 from bitextmine.embeddings import delete_embeddings
 from bitextmine.errors import ArtifactError
 from bitextmine.pair_files.ingest import KIND, SIDE_KIND
+from bitextmine.scoring.neighborhoods import KIND as NEIGHBORHOODS
 
+MAX_AGE_SECONDS = 86_400.0
 _LOCK = ".scoring"
 
 
@@ -30,11 +33,11 @@ def at_work(store: ArtifactStore) -> Iterator[None]:
         os.close(descriptor)
 
 
-def tidy(store: ArtifactStore, catalog: Catalog) -> bool:
+def tidy(store: ArtifactStore, catalog: Catalog, *, max_age_seconds: float = MAX_AGE_SECONDS) -> bool:
     """Delete the pairs of files whose bitexts are there, and the vectors of their sentences that no corpus has.
 
-    What a run needs that failed, or that is at work, stays. Returns False, and does nothing, where one is at work: it
-    tidies when it is done.
+    What a run that failed needs to go on stays until it is `max_age_seconds` old. Returns False, and does nothing,
+    where a run is at work: it tidies when it is done.
     """
     descriptor = _open_lock(store.root)
     try:
@@ -42,15 +45,19 @@ def tidy(store: ArtifactStore, catalog: Catalog) -> bool:
     except BlockingIOError:
         return False
     else:
-        _delete_scored(store, catalog)
+        oldest = time.time_ns() - int(max_age_seconds * 1e9)
+        _delete_pairs(store, catalog, oldest)
+        for published, digest in store.published(NEIGHBORHOODS):
+            if published < oldest:
+                store.delete(NEIGHBORHOODS, digest)
         return True
     finally:
         os.close(descriptor)
 
 
-def _delete_scored(store: ArtifactStore, catalog: Catalog) -> None:
+def _delete_pairs(store: ArtifactStore, catalog: Catalog, oldest: int) -> None:
     scored = {bitext.manifest["inputs"].get("pairs") for bitext in store.list(BITEXT)}
-    gone = [pairs.digest for pairs in store.list(KIND) if pairs.digest in scored]
+    gone = [digest for published, digest in store.published(KIND) if digest in scored or published < oldest]
     sides = store.list(SIDE_KIND)
     doomed = [side for side in sides if side.manifest["inputs"]["pairs"] in gone]
     if not doomed:
