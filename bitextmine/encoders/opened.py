@@ -14,7 +14,7 @@ from pathlib import Path
 from bitextmine.encoders.card import CARD
 from bitextmine.encoders.encoder import Encoder
 from bitextmine.encoders.finding import open_encoder
-from bitextmine.encoders.pool import Embedded, EncoderPool
+from bitextmine.encoders.pool import Batch, Embedded, EncoderPool
 from bitextmine.errors import BitextmineError, ParameterError
 from bitextmine.resources import Device
 
@@ -28,6 +28,7 @@ class PoolOptions:
     threads: int
     max_tokens: int
     after_turn: Callable[[], None] = lambda: None
+    observe: Callable[[Batch], None] = lambda batch: None
 
 
 @dataclass(slots=True)
@@ -80,7 +81,7 @@ class OpenEncoders:
         """
         if (future := self.submit(name, sentences)) is not None:
             return future
-        state = self._state(name)  # before the card is read: a change in between makes another opening, not a stale one
+        state = self.state_of(name)  # before the card is read: what changes in between is opened once more
         encoder = open_encoder(name, self._directory, device=self._device)
         new = _Opened(self._pool(encoder), state)
         going: list[EncoderPool] = []
@@ -101,6 +102,23 @@ class OpenEncoders:
             encoders = {name: opened.pool.encoder for name, opened in self._opened.items()}
         return {name: encoder.provider for name, encoder in encoders.items() if encoder.loaded}
 
+    def is_open(self, name: str, state: tuple[int, int]) -> bool:
+        """Whether the encoder is open as it was installed in this state: what `state_of` told."""
+        with self._lock:
+            return name in self._opened and self._opened[name].state == state
+
+    def state_of(self, name: str) -> tuple[int, int]:
+        """What becomes another when the encoder is installed anew."""
+        with suppress(OSError, ValueError):  # ValueError: a name that cannot be one of a file
+            status = (self._directory / name / CARD).stat()
+            return status.st_mtime_ns, status.st_ino
+        return 0, 0
+
+    def queues(self) -> dict[str, tuple[int, int]]:
+        """For each open encoder the requests that wait, and the estimated tokens that wait or are worked on."""
+        with self._lock:
+            return {name: (opened.pool.waiting, opened.pool.tokens) for name, opened in self._opened.items()}
+
     def close(self) -> None:
         """Take no more requests; what is being encoded ends, what waits fails with `service-stopping`."""
         with self._lock:
@@ -113,7 +131,11 @@ class OpenEncoders:
     def _pool(self, encoder: Encoder) -> EncoderPool:
         options = self._options
         return EncoderPool(
-            encoder, threads=options.threads, max_tokens=options.max_tokens, after_turn=options.after_turn
+            encoder,
+            threads=options.threads,
+            max_tokens=options.max_tokens,
+            after_turn=options.after_turn,
+            observe=options.observe,
         )
 
     def _current(self, name: str, opened: _Opened) -> bool:
@@ -121,8 +143,10 @@ class OpenEncoders:
         now = time.monotonic()
         if now - opened.seen < _LOOK_AGAIN_SECONDS:
             return True
+        if opened.state != self.state_of(name):
+            return False
         opened.seen = now
-        return opened.state == self._state(name)
+        return True
 
     def _make_room(self, name: str, new: _Opened) -> list[EncoderPool]:
         """With the lock held: take out what the new one replaces or crowds out; the pools to close."""
@@ -138,9 +162,3 @@ class OpenEncoders:
             message = f"{len(self._opened)} encoders are at work, which is as many as may be open; try again later"
             raise BitextmineError(message, code="queue-full")
         return [self._opened.pop(idle).pool]
-
-    def _state(self, name: str) -> tuple[int, int]:
-        with suppress(OSError, ValueError):  # ValueError: a name that cannot be one of a file
-            status = (self._directory / name / CARD).stat()
-            return status.st_mtime_ns, status.st_ino
-        return 0, 0

@@ -26,7 +26,17 @@ class Embedded:
     vectors: NDArray[np.float32]  # (n, dims), rows of length 1, in the order of the sentences
     tokens: int  # that the encoder read, marks of beginning and end included
     truncated: int  # sentences that were cut at the encoder's max_tokens
-    encoder: Encoder  # that made them: its signature says what they may be compared with
+    encoder: Encoder  # that made them
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What was encoded together."""
+
+    encoder: str
+    sentences: int
+    tokens: int
+    truncated: int
 
 
 class _Request:
@@ -62,7 +72,13 @@ class EncoderPool:
     """
 
     def __init__(
-        self, encoder: Encoder, *, threads: int, max_tokens: int, after_turn: Callable[[], None] = lambda: None
+        self,
+        encoder: Encoder,
+        *,
+        threads: int,
+        max_tokens: int,
+        after_turn: Callable[[], None] = lambda: None,
+        observe: Callable[[Batch], None] = lambda batch: None,
     ) -> None:
         """
         Args:
@@ -70,6 +86,7 @@ class EncoderPool:
             max_tokens: most tokens that may wait and be worked on, as `estimated_tokens` counts. A request that comes
                 when there is nothing else is taken however large it is.
             after_turn: called, in any thread, when the futures of a batch are done.
+            observe: told of each batch, in any thread, once it is encoded.
 
         Raises:
             ParameterError: threads or max_tokens is below 1.
@@ -78,7 +95,7 @@ class EncoderPool:
             raise ParameterError(f"a pool needs 1 thread and 1 token or more, not {threads} and {max_tokens}")
         self.encoder = encoder
         self._max_tokens = max_tokens
-        self._after_turn = after_turn
+        self._after_turn, self._observe = after_turn, observe
         self._budget = TOKEN_BUDGETS[Provider.CPU]  # of a turn, until the model is loaded
         self._lock = threading.Lock()
         self._work_came = threading.Condition(self._lock)
@@ -95,6 +112,11 @@ class EncoderPool:
     def tokens(self) -> int:
         """Estimated tokens of the requests that wait or are worked on."""
         return self._tokens
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait, or of which a part does."""
+        return len(self._waiting)
 
     def submit(self, sentences: Sequence[str]) -> Future[Embedded]:
         """Queue a request and return at once. Cancelling the future before it is done takes the request back.
@@ -198,6 +220,7 @@ class EncoderPool:
                 for piece in pieces:
                     self._encode([piece])
             return
+        self._observe(_batch(self.encoder.name, parts))
         stop = 0
         for piece, tokens in zip(pieces, parts, strict=True):
             start, stop = stop, stop + len(tokens.lengths)
@@ -254,6 +277,12 @@ def _joined(parts: list[Tokens]) -> Tokens:
         return parts[0]
     ids, lengths = (np.concatenate([getattr(part, name) for part in parts]) for name in ("ids", "lengths"))
     return Tokens(ids, lengths, sum(part.truncated for part in parts))
+
+
+def _batch(encoder: str, parts: list[Tokens]) -> Batch:
+    lengths = [part.lengths for part in parts]
+    truncated = sum(part.truncated for part in parts)
+    return Batch(encoder, sum(map(len, lengths)), int(sum(part.sum() for part in lengths)), truncated)
 
 
 def _stopping() -> BitextmineError:

@@ -18,7 +18,7 @@ T = TypeVar("T")
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 LEVELS: tuple[Level, ...] = ("DEBUG", "INFO", "WARNING", "ERROR")
 PREFIX = "BITEXTMINE_"
-OTHER_VARIABLES = ("BITEXTMINE_TRACEBACK",)  # that no class of settings has
+OTHER_VARIABLES = ("BITEXTMINE_KEY", "BITEXTMINE_SERVER", "BITEXTMINE_TRACEBACK")  # that no class of settings has
 _ANY_REDIS = "redis://127.0.0.1"  # for looking at the other settings where there is none yet
 LOG_FORMAT_VARIABLE = "BITEXTMINE_LOG_FORMAT"
 

@@ -12,16 +12,20 @@ from starlette.concurrency import run_in_threadpool
 
 from bitextmine import __version__
 from bitextmine.encoders.opened import OpenEncoders, PoolOptions
+from bitextmine.jobs.following import Follower, running
 from bitextmine.jobs.queue import connect, make_broker
 from bitextmine.jobs.store import JobStore
 from bitextmine_service import problems, server
 from bitextmine_service.context import Service
+from bitextmine_service.operations.metrics import Metrics
+from bitextmine_service.operations.setup import set_up
 from bitextmine_service.protections import document, protect
 from bitextmine_service.results import Results
-from bitextmine_service.routes import bitexts, corpora, embeddings, indexes, jobs, operations, plan, score, search
+from bitextmine_service.routes import bitexts, corpora, embeddings, indexes, jobs, operations, plan, score, search, uploads
 from bitextmine_service.searching import SearchPool
 from bitextmine_service.settings import ServiceSettings
 
+REDIS_SECONDS = 1.0  # of its silence, after which requests are told that it is gone
 _DESCRIPTION = """Mine parallel sentences: upload corpora, start a mining job, read or download the pairs.
 
 Long work is a job: the answer is `202` with a `Location` to follow. Every error is a problem document (RFC 9457)
@@ -31,13 +35,19 @@ with a stable `code`. Lists come in pages: pass `next_cursor` back as `cursor`."
 def create_app(settings: ServiceSettings) -> FastAPI:
     """The service with these settings. Connects to Redis when the first request needs it."""
     results = Results()
-    options = PoolOptions(settings.embed_threads, settings.embed_queue_tokens, after_turn=results.deliver)
+    metrics = Metrics()
+    options = PoolOptions(
+        settings.embed_threads, settings.embed_queue_tokens, after_turn=results.deliver, observe=metrics.batch
+    )
     encoders = OpenEncoders(settings.encoders_dir, options, most=settings.embed_encoders, device=settings.device)
     searches = SearchPool.of(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        yield
+        app.state.operations.watches.encoder.begin()  # so that the first request does not wait for it
+        app.state.follower = Follower(settings.redis_url, settings.max_event_streams)
+        async with running(app.state.follower):
+            yield
         await run_in_threadpool(encoders.close)
         await run_in_threadpool(searches.close)
 
@@ -49,13 +59,15 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,  # what is not there is a problem document
     )
-    client = connect(settings.redis_url)
+    client = connect(settings.redis_url, REDIS_SECONDS)
     server.set_up(app.state)
+    set_up(app, settings, client, encoders, metrics)
     app.state.service = Service(settings, JobStore(client), make_broker(client), encoders, results, searches)
-    for module in (embeddings, search, score, corpora, indexes, jobs, bitexts, plan, operations):
+    for module in (embeddings, search, score, corpora, uploads, indexes, jobs, bitexts, plan, operations):
         app.include_router(module.router)
     problems.install(app)
     protect(app, settings, client)
+    app.add_middleware(uploads.TusHeaders)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 

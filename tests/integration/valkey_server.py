@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,10 @@ class ValkeyServer:
     def start(self) -> None:
         self._process = subprocess.Popen(mortal(self._argv), stdin=subprocess.DEVNULL)
         wait_ready(self.url, timeout=30)
+
+    def send(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
 
     def kill(self) -> None:
         """kill -9, with nothing to prepare for it."""

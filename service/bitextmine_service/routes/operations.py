@@ -1,22 +1,28 @@
-"""/livez, /readyz and /v1/encoders: whether the service works and what it can do."""
+"""/livez, /readyz, /metrics and /v1/encoders: whether the service works and what it can do."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
 from http import HTTPStatus
+from typing import TypeVar
 
-from fastapi import APIRouter
-from fastapi.responses import JSONResponse, RedirectResponse
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from bitextmine import __version__
 from bitextmine.encoders import PRESETS, installed
-from bitextmine.errors import BitextmineError, StoreUnavailableError
-from bitextmine_service.context import Context, Ctx
-from bitextmine_service.models.operations import Check, EncoderList, EncoderOut, Liveness, Readiness
+from bitextmine.errors import BitextmineError
+from bitextmine_service.context import AdminCtx, Ctx
+from bitextmine_service.models.operations import EncoderList, EncoderOut, Liveness, Readiness
+from bitextmine_service.operations.exposition import Told, exposition
+from bitextmine_service.operations.readiness import readiness
+from bitextmine_service.operations.watch import Watch
 from bitextmine_service.problems import RETRY_SECONDS, documented
 
 router = APIRouter(tags=["operations"])
+Seen = TypeVar("Seen")
+_SCRAPES = CapacityLimiter(1)  # threads of their own, so that no other request waits for one or holds it up
 
 
 @router.get("/", include_in_schema=False)
@@ -36,18 +42,32 @@ def livez() -> Liveness:
     response_model=Readiness,
     responses={503: {"model": Readiness, "description": "Something that jobs need is missing; `checks` says what."}},
 )
-def readyz(context: Ctx) -> JSONResponse:
-    """Whether a job sent now would be done: Redis answers, a worker lives, an encoder is there, the disk has room."""
-    checks = [
-        _check("redis", lambda: _redis(context)),
-        _check("workers", lambda: _workers(context)),
-        _check("encoders", lambda: _encoders(context)),
-        _check("disk", lambda: _disk(context)),
-    ]
-    readiness = Readiness(ready=all(check.ok for check in checks), checks=checks)
-    status = HTTPStatus.OK if readiness.ready else HTTPStatus.SERVICE_UNAVAILABLE
-    headers = {} if readiness.ready else {"Retry-After": RETRY_SECONDS}
-    return JSONResponse(readiness.model_dump(), status, headers)
+async def readyz(request: Request) -> JSONResponse:
+    """Whether what is sent now would be done: Redis answers, a worker lives, the encoder is loaded, the disk has room.
+
+    Answers within about a second, whatever hangs. While the encoder is being loaded the answer is 503.
+    """
+    state = request.app.state
+    found = await readiness(state.operations.watches, state.service.settings.min_free_bytes, stopping=state.draining)
+    status = HTTPStatus.OK if found.ready else HTTPStatus.SERVICE_UNAVAILABLE
+    headers = {} if found.ready else {"Retry-After": RETRY_SECONDS}
+    return JSONResponse(found.model_dump(), status, headers)
+
+
+@router.get(
+    "/metrics",
+    response_class=PlainTextResponse,
+    responses={
+        **documented(),
+        200: {"description": "Metrics.", "content": {"text/plain": {"schema": {"type": "string"}}}},
+    },
+)
+async def metrics(request: Request, context: AdminCtx) -> Response:
+    """Counters and gauges in Prometheus's text format; where keys are asked for, to those with the scope `admin`."""
+    operations = request.app.state.operations
+    told = Told(await _or_none(operations.watches.store), await _or_none(operations.watches.disk))
+    content = await to_thread.run_sync(exposition, operations.metrics, told, limiter=_SCRAPES)
+    return Response(content, media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 @router.get("/v1/encoders", responses=documented())
@@ -79,32 +99,8 @@ def list_encoders(context: Ctx) -> EncoderList:
     return EncoderList(items=items)
 
 
-def _check(name: str, look: Callable[[], str]) -> Check:
+async def _or_none(watch: Watch[Seen]) -> Seen | None:
     try:
-        return Check(name=name, ok=True, detail=look())
-    except (BitextmineError, OSError) as error:
-        return Check(name=name, ok=False, detail=str(error))
-
-
-def _redis(context: Context) -> str:
-    return f"{len(context.service.store.unfinished())} jobs unfinished"
-
-
-def _workers(context: Context) -> str:
-    if not (workers := context.service.store.workers()):
-        raise StoreUnavailableError("no worker has been heard of lately")
-    return f"{len(workers)} alive"
-
-
-def _encoders(context: Context) -> str:
-    if not (cards := installed(context.settings.encoders_dir)):
-        raise BitextmineError("no encoder is installed; run: bitextmine encoders pull muse")
-    return ", ".join(card.name for card in cards)
-
-
-def _disk(context: Context) -> str:
-    free = shutil.disk_usage(context.settings.data_dir).free
-    text = f"{free / (1 << 30):.1f} GiB free"
-    if free < context.settings.min_free_bytes:
-        raise BitextmineError(f"only {text}")
-    return text
+        return await watch.seen()
+    except (BitextmineError, OSError):
+        return None
