@@ -165,7 +165,8 @@ class PairsReader:
         """
         if not positions:
             return
-        for group in range(bisect_right(self._starts, positions[0]) - 1, len(self._starts) - 1):
+        first_group, last_group = (bisect_right(self._starts, end) - 1 for end in (positions[0], positions[-1]))
+        for group in range(first_group, last_group + 1):
             first = self._starts[group]
             for batch in self._batches_of(group, columns):
                 if first > positions[-1]:
