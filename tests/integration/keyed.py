@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 import httpx
@@ -17,12 +18,13 @@ class Keyed:
         self.service = running
         self.store = KeyStore(running.data_dir / "keys")
         self.api = running.start_api(auth="on", **settings)
+        self._stack = running.stack
 
     def token(self, scope: Scope = Scope.ADMIN, tenant: str = "default", **limits: Any) -> str:
         return str(self.store.create(Grant(name="test", scope=scope, tenant=tenant, **limits)))
 
     def holder(self, token: str) -> Holder:
-        return Holder(self.api, token)
+        return self._stack.enter_context(closing(Holder(self.api, token)))
 
 
 class Holder(Api):

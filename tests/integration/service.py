@@ -43,6 +43,10 @@ class Process:
         return self._log.read_text(errors="replace")
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def running(self) -> bool:
         return self._process.poll() is None
 
@@ -106,7 +110,7 @@ class Service:
 
     def __init__(self, folder: Path, data_dir: Path, valkey: ValkeyServer, stack: ExitStack) -> None:
         self.data_dir, self.valkey = data_dir, valkey
-        self._folder, self._stack = folder, stack
+        self._folder, self.stack = folder, stack
         self._encoders = folder / "encoders"
         build_tiny_encoder(self._encoders / ENCODER)
         self.worker = self.start_worker()
@@ -123,14 +127,14 @@ class Service:
         prefixed = {f"BITEXTMINE_{name.upper()}": value for name, value in settings.items()}
         log = self._folder / f"api-{len(list(self._folder.glob('api-*')))}.log"
         api = Api(Process("bitextmine_service", log, {**self._settings, "BITEXTMINE_PORT": "0", **prefixed}))
-        self._stack.callback(api.close)
+        self.stack.callback(api.close)
         return api
 
     def start_worker(self, **settings: str) -> Process:
         """A worker, with settings of its own (without their prefix)."""
         prefixed = {f"BITEXTMINE_{name.upper()}": value for name, value in settings.items()}
         self.worker = Process("bitextmine_indexer", self._folder / "worker.log", {**self._settings, **prefixed})
-        self._stack.callback(self.worker.kill)
+        self.stack.callback(self.worker.kill)
         return self.worker
 
     @contextmanager

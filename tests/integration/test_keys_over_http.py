@@ -1,0 +1,307 @@
+"""Keys at the door: who gets in, as whom, how often and how far; and what is open to all."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from bitextmine.keys import Rate, Scope, Token
+from tests.integration.keyed import Holder, Keyed
+from tests.integration.raw_http import connected, request
+from tests.integration.routes import APP, ROUTES, Route
+from tests.integration.service import numbered, problem, service
+from tests.integration.waiting import wait_until
+
+OPEN = {"GET /", "GET /livez", "GET /readyz"}
+COMPUTES_BUT_CHANGES_NOTHING = {"POST /v1/embeddings", "POST /v1/search", "POST /v1/score"}
+ADMINS = {"GET /metrics"}
+OF_UPLOADS = {"HEAD /v1/uploads/{upload_id}"}  # only those who upload have any
+ID = "0" * 22
+
+
+@pytest.fixture(scope="module")
+def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
+    with service(tmp_path_factory.mktemp("keys")) as started:
+        yield Keyed(started)
+        assert "Traceback" not in started.api.process.log
+
+
+@pytest.fixture(scope="module")
+def everyone(keyed: Keyed) -> dict[Scope, Holder]:
+    """A holder of a key for each scope."""
+    return {scope: keyed.holder(keyed.token(scope)) for scope in Scope}
+
+
+def send(http: httpx.Client, route: Route) -> httpx.Response:
+    return http.request(route.method, route.at(dict.fromkeys(route.parameters, ID)))
+
+
+def test_every_route_declares_the_scope_that_it_should() -> None:
+    described = {f"{method.upper()} {path}" for path, methods in APP.openapi()["paths"].items() for method in methods}
+    assert described <= {str(route) for route in ROUTES}, "a route that the walk does not see"
+    for route in ROUTES:
+        name = str(route)
+        changes = route.method in ("POST", "PUT", "PATCH", "DELETE") and name not in COMPUTES_BUT_CHANGES_NOTHING
+        expected = Scope.ADMIN if name in ADMINS else Scope.MINE if changes or name in OF_UPLOADS else Scope.READ
+        assert route.scope == (None if name in OPEN else expected), f"{name} asks for {route.scope}"
+
+
+def test_the_description_says_which_routes_take_a_key_and_what_they_say_to_a_bad_one() -> None:
+    description = APP.openapi()
+    assert description["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+    for path, methods in description["paths"].items():
+        for method, operation in methods.items():
+            closed = f"{method.upper()} {path}" not in OPEN
+            assert operation.get("security") == ([{"key": []}] if closed else None), path
+            assert ({"401", "403", "429"} <= operation["responses"].keys()) == closed, path
+            if closed:
+                assert operation["responses"]["401"]["headers"].keys() == {"WWW-Authenticate"}
+                assert "Retry-After" in operation["responses"]["429"]["headers"]
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=str)
+def test_without_a_key_there_is_no_way_in(keyed: Keyed, route: Route) -> None:
+    answer = send(keyed.api.http, route)
+    if str(route) in OPEN:
+        assert answer.status_code in (200, 307)
+    elif route.method == "HEAD":
+        assert answer.status_code == 401
+    else:
+        refused = problem(answer, 401, "key-missing")
+        assert "Authorization: Bearer" in refused["detail"]
+        assert answer.headers["www-authenticate"] == 'Bearer realm="bitextmine"'
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json", "/livez", "/readyz", "/static/page.js"])
+def test_some_paths_are_open(keyed: Keyed, path: str) -> None:
+    assert keyed.api.http.get(path).status_code == (404 if "static" in path else 200)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/nothing",
+        "/nothing",
+        "//docs",
+        "/docs/",
+        "/livez/",
+        "/LIVEZ",
+        "/static",
+        "/static/../v1/corpora",
+        "/%2e/livez",
+    ],
+)
+def test_what_only_looks_like_an_open_path_is_not(keyed: Keyed, path: str) -> None:
+    with connected(keyed.api.url) as connection:
+        connection.send(request(path))
+        answer = connection.answer()
+        assert answer is not None
+        if path.startswith("/static/"):
+            answer.problem(404, "not-found")
+        else:
+            answer.problem(401, "key-missing")
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.scope], ids=str)
+def test_a_key_does_what_its_scope_allows_and_no_more(everyone: dict[Scope, Holder], route: Route) -> None:
+    assert route.scope is not None
+    for scope, holder in everyone.items():
+        answer = send(holder.http, route)
+        assert "ratelimit" not in answer.headers
+        if scope.includes(route.scope):
+            assert answer.status_code not in (401, 403), (scope, answer.text)
+            assert answer.status_code < 500, answer.text
+        elif route.method == "HEAD":
+            assert answer.status_code == 403
+        else:
+            refused = problem(answer, 403, "scope-missing")
+            assert f"scope {scope}; this takes {route.scope}" in refused["detail"]
+
+
+def test_bad_keys_are_refused_and_nothing_of_them_is_said(keyed: Keyed) -> None:
+    token = keyed.token(Scope.READ)
+    key_id = token.split("_")[1]
+    other = f"btm_{key_id}_{'0' * 64}"
+    unknown = f"btm_{'0' * 12}_{'0' * 64}"
+    for wrong in (other, unknown, token[:-1], token + "0", "x", "btm_", token.upper(), "ä", f'"{token}"'):
+        answer = keyed.api.http.get("/v1/corpora", headers={"Authorization": f"Bearer {wrong}".encode()})
+        refused = problem(answer, 401, "key-invalid")
+        assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+        assert refused["detail"] == "the key is not one of this service, or was revoked"
+    for header in (token, f"Basic {token}", f"Token {token}", "Bearer", ""):
+        answer = keyed.api.http.get("/v1/corpora", headers={"Authorization": header})
+        problem(answer, 401, "key-missing")
+    twice = [("Authorization", f"Bearer {token}"), ("Authorization", f"Bearer {token}")]
+    problem(keyed.api.http.get("/v1/corpora", headers=twice), 401, "key-invalid")
+    problem(keyed.api.http.get("/v1/corpora", params={"access_token": token, "key": token}), 401, "key-missing")
+    problem(keyed.api.http.get("/v1/corpora", cookies={"key": token}), 401, "key-missing")
+    for scheme in ("bearer", "BEARER", "Bearer "):
+        answer = keyed.api.http.get("/v1/corpora", headers={"Authorization": f"{scheme} {token}"})
+        assert answer.status_code == 200
+
+
+def test_the_refusal_comes_before_the_body(keyed: Keyed) -> None:
+    headers = ("Content-Length: 5000000000", "Expect: 100-continue")
+    for path in ("/v1/corpora?name=x&lang=de", "/v1/mining-jobs", "/v1/uploads"):
+        with connected(keyed.api.url) as connection:
+            connection.send(request(path, *headers, method="POST"))
+            answer = connection.answer()
+            assert answer is not None
+            answer.problem(401, "key-missing")
+
+
+def test_a_key_is_over_when_it_is_revoked_replaced_or_expired(keyed: Keyed) -> None:
+    def status(token: str) -> int:
+        return keyed.holder(token).http.get("/v1/corpora").status_code
+
+    revoked, replaced = keyed.token(), keyed.token()
+    expiring = keyed.token(expires=datetime.now(UTC) + timedelta(seconds=2))
+    assert {status(token) for token in (revoked, replaced, expiring)} == {200}
+    keyed.store.revoke(revoked.split("_")[1])
+    fresh = keyed.store.rotate(replaced.split("_")[1])
+    for token in (revoked, replaced, expiring):
+        wait_until(lambda token=token: status(token) == 401, "it is refused")
+    answer = keyed.holder(expiring).http.get("/v1/corpora")
+    problem(answer, 401, "key-expired")
+    assert 'error_description="expired"' in answer.headers["www-authenticate"]
+    problem(keyed.holder(revoked).http.get("/v1/corpora"), 401, "key-invalid")
+    assert status(str(fresh)) == 200
+
+
+def test_a_damaged_key_file_is_that_keys_trouble_alone(keyed: Keyed) -> None:
+    token, other = keyed.token(), keyed.token()
+    path = keyed.service.data_dir / "keys" / f"{token.split('_')[1]}.json"
+    path.write_bytes(b'{"name": ')
+    problem(keyed.holder(token).http.get("/v1/corpora"), 401, "key-invalid")
+    assert keyed.holder(other).http.get("/v1/corpora").status_code == 200
+    assert f"{path.name} cannot be used" in keyed.api.process.log
+
+
+def test_a_rate_holds_across_apis(keyed: Keyed) -> None:
+    token = keyed.token(rate=Rate(3, 3600))
+    second = keyed.service.start_api(auth="on")
+    with closing(Holder(second, token)) as other:
+        apis = [keyed.holder(token), other]
+        answers = [apis[number % 2].http.get("/v1/corpora") for number in range(6)]
+    assert [answer.status_code for answer in answers] == [200] * 3 + [429] * 3
+    assert [answer.headers["ratelimit"].split(";")[1] for answer in answers] == ["r=2", "r=1", "r=0", *["r=0"] * 3]
+    assert {answer.headers["ratelimit-policy"] for answer in answers} == {'"key";q=3;w=3600'}
+    refused = problem(answers[-1], 429, "rate-limited")
+    assert "3/h" in refused["detail"]
+    assert 1 < int(answers[-1].headers["retry-after"]) <= 1200
+    assert keyed.holder(keyed.token(rate=Rate(3, 3600))).http.get("/v1/corpora").status_code == 200, "another key's"
+    assert keyed.api.http.get("/livez").status_code == 200
+
+
+def test_a_rate_lets_requests_in_again(keyed: Keyed) -> None:
+    holder = keyed.holder(keyed.token(rate=Rate(1, 1)))
+    assert holder.http.get("/v1/corpora").status_code == 200
+    wait_until(lambda: holder.http.get("/v1/corpora").status_code == 429, "the rate is reached")
+    wait_until(lambda: holder.http.get("/v1/corpora").status_code == 200, "there is room again")
+
+
+def test_metrics_are_for_admins_unless_they_are_open(keyed: Keyed, everyone: dict[Scope, Holder]) -> None:
+    assert everyone[Scope.ADMIN].http.get("/metrics").status_code == 200
+    problem(everyone[Scope.MINE].http.get("/metrics"), 403, "scope-missing")
+    problem(keyed.api.http.get("/metrics"), 401, "key-missing")
+    opened = keyed.service.start_api(auth="on", metrics_open="true")
+    assert opened.http.get("/metrics").status_code == 200
+    problem(opened.http.get("/v1/corpora"), 401, "key-missing")
+
+
+def test_jobs_at_once_are_bounded_by_the_key(keyed: Keyed) -> None:
+    holder = keyed.holder(keyed.token(Scope.MINE, tenant="jobs", max_jobs=2))
+    with keyed.service.worker_paused():
+        sent = [holder.upload(f"c{number}", numbered("Haus", 5)) for number in range(3)]
+        assert [answer.status_code for answer in sent] == [202, 202, 429]
+        problem(sent[-1], 429, "too-many-jobs")
+        unlimited = keyed.holder(keyed.token(Scope.MINE, tenant="jobs")).upload("c9", numbered("Haus", 5))
+    for accepted in (*sent[:2], unlimited):
+        holder.succeeded(accepted)
+    holder.succeeded(holder.upload("c3", numbered("Haus", 5)))
+    none = keyed.holder(keyed.token(Scope.MINE, tenant="none", max_jobs=0))
+    problem(none.upload("c0", numbered("Haus", 5)), 429, "too-many-jobs")
+
+
+def test_a_stream_of_events_ends_with_its_key(keyed: Keyed) -> None:
+    token = keyed.token(Scope.MINE, tenant="streams")
+    holder = keyed.holder(token)
+    with keyed.service.worker_paused():
+        job = holder.upload("watched", numbered("Haus", 5)).json()
+        with holder.http.stream("GET", f"/v1/jobs/{job['id']}/events", timeout=120) as stream:
+            assert stream.status_code == 200
+            parts = stream.iter_raw()
+            assert next(parts)
+            keyed.store.revoke(token.split("_")[1])
+            for _ in parts:  # comments that keep it alive, and then no more
+                pass
+        problem(holder.http.get(f"/v1/jobs/{job['id']}"), 401, "key-invalid")
+    assert "Traceback" not in keyed.api.process.log
+
+
+def test_secrets_are_in_no_log_and_no_answer(keyed: Keyed) -> None:
+    stack = keyed.service.stack
+    api = keyed.service.start_api(auth="on", log_level="DEBUG")
+    good, bad = keyed.token(), str(Token.new("0" * 12))
+    for token in (good, bad):
+        secret = token.split("_")[2]
+        holder = stack.enter_context(closing(Holder(api, token)))
+        answers = [
+            holder.http.get("/v1/corpora"),
+            holder.http.get(f"/v1/corpora/{token}"),
+            holder.http.get("/v1/plan", params={"key": token, "src": token}),
+            holder.http.post("/v1/mining-jobs", json={"src": token}),
+            api.http.get("/v1/corpora", headers={"Authorization": f"Basic {token}"}),
+            api.http.get("/v1/corpora", params={"api_key": token}),
+            api.http.get("/livez", headers={"X-Api-Key": token, "Cookie": token, "Referer": f"http://x/{token}"}),
+        ]
+        with connected(api.url) as connection:
+            connection.send(f"GET /livez\0 HTTP/1.1\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
+            connection.answer()
+        assert secret not in api.process.log
+        assert all(secret not in str(answer.headers) for answer in answers)
+        for answer in answers[0], answers[4], answers[5], answers[6]:
+            assert secret not in answer.text
+    assert keyed.service.data_dir.is_dir()
+    assert good.split("_")[1] in api.process.log, "whose request it was is in the log"
+
+
+def test_without_redis_keys_still_open_and_rates_still_hold(tmp_path: Path) -> None:
+    with service(tmp_path) as started:
+        keyed = Keyed(started)
+        free, limited = keyed.holder(keyed.token()), keyed.holder(keyed.token(rate=Rate(2, 3600)))
+        started.valkey.kill()
+        assert free.http.get("/v1/corpora").status_code == 200
+        assert [limited.http.get("/v1/corpora").status_code for _ in range(4)] == [200, 200, 429, 429]
+        problem(keyed.api.http.get("/v1/corpora"), 401, "key-missing")
+        started.valkey.start()
+        wait_until(lambda: free.http.get("/v1/jobs").status_code == 200, "Redis is back")
+
+
+def test_a_service_for_others_asks_for_keys_and_says_how_to_make_one(tmp_path: Path) -> None:
+    with service(tmp_path) as started:
+        for settings, asks, said in (
+            (
+                {"host": "0.0.0.0"},
+                True,
+                f"bitextmine keys create --name me --scope admin --data-dir {started.data_dir}",
+            ),
+            ({"host": "0.0.0.0", "auth": "off"}, False, "whoever reaches it may read and delete everything"),
+            ({"host": "127.0.0.1"}, False, None),
+            ({"host": "127.0.0.1", "auth": "on"}, True, "keys create"),
+        ):
+            api = started.start_api(**settings)
+            status = httpx.get(f"http://127.0.0.1:{api.url.rpartition(':')[2]}/v1/corpora").status_code
+            assert status == (401 if asks else 200), settings
+            assert said is None or said in api.process.log
+            assert ("keys create" in api.process.log) == asks
+            api.process.send(signal.SIGTERM)
+        keyed = Keyed(started, host="0.0.0.0")
+        keyed.token()
+        assert "keys create" not in started.start_api(auth="on").process.log
