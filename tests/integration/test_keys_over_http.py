@@ -140,7 +140,7 @@ def test_bad_keys_are_refused_and_nothing_of_them_is_said(keyed: Keyed) -> None:
     twice = [("Authorization", f"Bearer {token}"), ("Authorization", f"Bearer {token}")]
     problem(keyed.api.http.get("/v1/corpora", headers=twice), 401, "key-invalid")
     problem(keyed.api.http.get("/v1/corpora", params={"access_token": token, "key": token}), 401, "key-missing")
-    problem(keyed.api.http.get("/v1/corpora", cookies={"key": token}), 401, "key-missing")
+    problem(keyed.api.http.get("/v1/corpora", headers={"Cookie": f"key={token}"}), 401, "key-missing")
     for scheme in ("bearer", "BEARER", "Bearer "):
         answer = keyed.api.http.get("/v1/corpora", headers={"Authorization": f"{scheme} {token}"})
         assert answer.status_code == 200
