@@ -15,13 +15,24 @@ from bitextmine.encoders.opened import OpenEncoders, PoolOptions
 from bitextmine.jobs.following import Follower, running
 from bitextmine.jobs.queue import connect, make_broker
 from bitextmine.jobs.store import JobStore
-from bitextmine_service import problems, server
+from bitextmine_service import idempotency, problems, server
 from bitextmine_service.context import Service
 from bitextmine_service.operations.metrics import Metrics
 from bitextmine_service.operations.setup import set_up
 from bitextmine_service.protections import document, protect
 from bitextmine_service.results import Results
-from bitextmine_service.routes import bitexts, corpora, embeddings, indexes, jobs, operations, plan, score, search, uploads
+from bitextmine_service.routes import (
+    bitexts,
+    corpora,
+    embeddings,
+    indexes,
+    jobs,
+    operations,
+    plan,
+    score,
+    search,
+    uploads,
+)
 from bitextmine_service.searching import SearchPool
 from bitextmine_service.settings import ServiceSettings
 
@@ -86,5 +97,6 @@ def _openapi(app: FastAPI) -> dict[str, object]:
         definition = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= definition.pop("$defs") | {"Problem": definition}
         document(schema)
+        idempotency.document(schema)
         app.openapi_schema = schema
     return app.openapi_schema

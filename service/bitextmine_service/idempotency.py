@@ -136,6 +136,24 @@ def _fingerprint(request: Request) -> str:
     return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
 
 
+def document(schema: dict[str, Any]) -> None:
+    """Add to an OpenAPI description the headers of answers with a job."""
+    for operation in (each for methods in schema["paths"].values() for each in methods.values()):
+        if (answer := operation["responses"].get("202")) is not None:
+            takes_key = any(each["name"] == "Idempotency-Key" for each in operation.get("parameters", ()))
+            answer["description"] = "The job."
+            answer["headers"] = _LOCATION | (_REPLAYED if takes_key else {})
+
+
+_LOCATION = {"Location": {"description": "Where to follow the job.", "schema": {"type": "string"}}}
+_REPLAYED = {
+    "Idempotent-Replayed": {
+        "description": "Where an earlier request with this Idempotency-Key has made the job.",
+        "schema": {"type": "string", "enum": ["true"]},
+    }
+}
+
+
 @asynccontextmanager
 async def _claimed(context: Context, key: str | None) -> AsyncIterator[Claim | None]:
     """The claim of a request that takes a while, renewed meanwhile, and given back if it makes nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, Strict
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, Strict
 
 from bitextmine.jobs.listing import JobFilter
 from bitextmine.jobs.record import JobError, JobKind, JobProgress, JobRecord, JobStage, JobState
@@ -74,8 +74,42 @@ class JobsWanted(BaseModel):
         )
 
 
+_JOB = "0660e129a569836115a627"
+_EXAMPLE: dict[str, JsonValue] = {
+    "id": _JOB,
+    "kind": "ingest",
+    "state": "running",
+    "request": {"name": "news-de", "lang": "deu_Latn", "format": "text", "source": "news.de.gz"},
+    "plan": None,
+    "retry_of": None,
+    "created": "2026-05-01T12:00:00.120000Z",
+    "started": "2026-05-01T12:00:00.310000Z",
+    "finished": None,
+    "progress": {"stage": "read", "done": 1_200_000, "total": None, "rate": 400_000.0, "eta_seconds": None},
+    "stages": [
+        {
+            "name": "read",
+            "state": "running",
+            "done": 1_200_000,
+            "total": None,
+            "seconds": 3.0,
+            "rate": 400_000.0,
+            "eta_seconds": None,
+        }
+    ],
+    "stage_seconds": {"read": 3.0},
+    "attempts": 1,
+    "cancel_requested": False,
+    "error": None,
+    "result": None,
+    "links": {"self": f"/v1/jobs/{_JOB}", "events": f"/v1/jobs/{_JOB}/events", "cancel": f"/v1/jobs/{_JOB}/cancel"},
+}
+
+
 class JobOut(BaseModel):
     """A job, wherever it is in its life."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     id: str
     kind: JobKind

@@ -31,9 +31,16 @@ LastEventId = Annotated[
     str | None,
     Header(alias="Last-Event-ID", max_length=64, description="The id of the last event that arrived, to go on from."),
 ]
+_EVENTS = """retry: 2000
+
+id: 1795370044844
+event: progress
+data: {"stage":"search","done":900,"total":4500,"rate":1573.8,"eta_seconds":2.3}
+
+"""
 _STREAM = {
     "description": "Events, until the job is over.",
-    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EVENTS}},
 }
 
 
