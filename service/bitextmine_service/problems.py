@@ -22,6 +22,8 @@ RETRY_SECONDS = "5"
 _RETRY_SOONER = {"queue-full": "1"}  # what waits to be embedded is done within a second or few
 _MOST_ERRORS = 100  # of a request; a hundred thousand unknown fields are not all named
 _LONGEST = 300  # characters of a field's name, and of what is said of it
+_OPENAI_PATHS = ("/v1/embeddings", "/v1/models")
+_OPENAI_TYPES = {HTTPStatus.UNAUTHORIZED: "authentication_error", HTTPStatus.TOO_MANY_REQUESTS: "rate_limit_error"}
 _logger = logging.getLogger(__name__)
 
 STATUS: Mapping[str, HTTPStatus] = {
@@ -87,6 +89,15 @@ class FieldError(BaseModel):
     message: str
 
 
+class OpenAIError(BaseModel):
+    """An error in the shape of OpenAI's API: its clients show `message` to people."""
+
+    message: str
+    type: str
+    code: str
+    param: str | None = None
+
+
 class Problem(BaseModel):
     """RFC 9457 problem details, with a stable code."""
 
@@ -97,6 +108,7 @@ class Problem(BaseModel):
     instance: str = Field(description="The path that was asked for.")
     code: str = Field(description="Stable; docs/errors.md explains each.")
     errors: list[FieldError] = Field(default=[], description="What a request that does not validate got wrong.")
+    error: OpenAIError | None = Field(default=None, description="Of /v1/embeddings and /v1/models: as OpenAI has it.")
 
 
 def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
@@ -149,10 +161,16 @@ def response(
         instance=instance,
         code=code,
         errors=errors or [],
+        error=_as_openai(status, code, detail) if instance.startswith(_OPENAI_PATHS) else None,
     )
     retry = {"Retry-After": _RETRY_SOONER.get(code, RETRY_SECONDS)} if status in _RETRIED else {}
     content = problem.model_dump(exclude_defaults=True)
     return JSONResponse(content, status, headers={**retry, **(headers or {})}, media_type=MEDIA_TYPE)
+
+
+def _as_openai(status: HTTPStatus, code: str, detail: str) -> OpenAIError:
+    kind = "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
+    return OpenAIError(message=detail, type=_OPENAI_TYPES.get(status, kind), code=code)
 
 
 async def _on_error(request: Request, error: Exception) -> JSONResponse:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, Strict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
 
-from bitextmine_service.models.common import EncoderName
+from bitextmine_service.models.common import EncoderName, whole
 
 MAX_INPUTS = 2048
 MAX_INPUT_CHARS = 32_768
@@ -24,7 +24,10 @@ class EncodingFormat(StrEnum):
 class EmbeddingsIn(BaseModel):
     """Sentences to embed, in the shape of OpenAI's API."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"model": "muse", "input": ["Guten Morgen!", "Good morning!"]}]},
+    )
 
     model: EncoderName
     input: Text | Annotated[list[Text], Field(min_length=1, max_length=MAX_INPUTS)] = Field(
@@ -32,6 +35,12 @@ class EmbeddingsIn(BaseModel):
     )
     encoding_format: EncodingFormat = Field(
         default=EncodingFormat.FLOAT, description="base64: of little-endian float32, smaller and exact."
+    )
+    dimensions: Annotated[int, Strict(), Field(ge=1, le=1 << 16), BeforeValidator(whole)] | None = Field(
+        default=None, description="The encoder's own: vectors are not shortened, and any other number is refused."
+    )
+    user: Annotated[str, Strict(), Field(max_length=1000)] | None = Field(
+        default=None, description="Whoever the vectors are for; it is looked at by nobody."
     )
 
 
@@ -54,3 +63,17 @@ class EmbeddingsOut(BaseModel):
     model: str
     usage: UsageOut
     truncated: int = Field(description="Sentences of which only the beginning was read: they are too long.")
+
+
+class ModelOut(BaseModel):
+    """An installed encoder, in the shape of OpenAI's API; GET /v1/encoders says more of it."""
+
+    id: str = Field(description="Its name.")
+    object: Literal["model"] = "model"
+    created: int = Field(description="When it was installed, in seconds since 1970.")
+    owned_by: str
+
+
+class ModelList(BaseModel):
+    object: Literal["list"] = "list"
+    data: list[ModelOut]
