@@ -113,8 +113,7 @@ def test_a_port_that_is_our_own(tmp_path: Path) -> None:
 
 
 def test_text_says_what_to_do(folder: Path) -> None:
-    build_tiny_encoder(folder / "encoders" / "broken")
-    (folder / "encoders" / "broken" / "model.onnx").write_bytes(b"")
+    (folder / "encoders" / "tiny" / "model.onnx").write_bytes(b"")
     done = subprocess.run(
         [sys.executable, "-m", "bitextmine", "doctor"],
         env={**os.environ, "BITEXTMINE_ENCODERS_DIR": str(folder / "encoders"), "BITEXTMINE_DATA_DIR": str(folder)},
@@ -124,7 +123,7 @@ def test_text_says_what_to_do(folder: Path) -> None:
     )
     assert done.returncode == 1
     lines = done.stdout.splitlines()
-    (wrong,) = (number for number, line in enumerate(lines) if line.startswith("problem  encoders: broken"))
+    (wrong,) = (number for number, line in enumerate(lines) if line.startswith("problem  encoders: tiny"))
     assert lines[wrong + 1].lstrip().startswith("-> ")
     assert lines[-1].split(" problems, ")[0] == "1"
 
