@@ -34,6 +34,7 @@ from bitextmine.client.results import (
     Skipped,
     Stage,
 )
+from bitextmine.client.scoring import PairScore, Scores
 from bitextmine.errors import ServiceError
 
 __all__ = [
@@ -55,9 +56,11 @@ __all__ = [
     "Lengths",
     "Liveness",
     "Pair",
+    "PairScore",
     "Plan",
     "Readiness",
     "RefusedLine",
+    "Scores",
     "Searched",
     "ServiceError",
     "Skipped",

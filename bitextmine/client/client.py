@@ -16,6 +16,7 @@ from bitextmine.client.embedding import Embedding
 from bitextmine.client.jobs import Jobs
 from bitextmine.client.mining import Mining
 from bitextmine.client.operation import Mode
+from bitextmine.client.scoring import Scoring
 from bitextmine.client.searching import Searching
 from bitextmine.client.status import Status
 from bitextmine.client.uploads import Uploads
@@ -26,7 +27,7 @@ TIMEOUT_SECONDS = 60.0
 REPEATS = 6  # with the pauses between them, half a minute
 
 
-class Operations(Mining[Mode], Searching[Mode], Embedding[Mode], Status[Mode]):
+class Operations(Mining[Mode], Searching[Mode], Scoring[Mode], Embedding[Mode], Status[Mode]):
     """What both clients can do."""
 
     def __init__(self, connection: Mode) -> None:

@@ -54,7 +54,7 @@ class Corpora(Group[Mode]):
             CorpusInputError: `file-not-found`.
         """
         query = {"name": name, "lang": lang, "format": format, "source": file_name or name_of(source)}
-        return (yield from _sent(_PATH, query, source, progress))
+        return (yield from sent_file(_PATH, query, source, progress))
 
     @operation
     def append(
@@ -80,7 +80,7 @@ class Corpora(Group[Mode]):
             CorpusInputError: `file-not-found`.
         """
         query = {"format": format, "source": file_name or name_of(source)}
-        return (yield from _sent(f"{_path(name)}/append", query, source, progress))
+        return (yield from sent_file(f"{_path(name)}/append", query, source, progress))
 
     @operation
     def take(self, path: str, *, name: str, lang: str, format: str | None = None) -> Flow[Job]:
@@ -156,7 +156,7 @@ class Corpora(Group[Mode]):
         yield from answered(Call("DELETE", _path(name)))
 
 
-def _sent(path: str, query: Query, source: Source, progress: Progress | None) -> Flow[Job]:
+def sent_file(path: str, query: Query, source: Source, progress: Progress | None) -> Flow[Job]:
     """Send a file to a path, as the body or, if it is large, in pieces before."""
     body: Body = yield Do(lambda: body_of(source, progress))
     if body.size is None or body.size <= IN_PIECES_BYTES:

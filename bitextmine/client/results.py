@@ -63,7 +63,7 @@ class Job(Answer):
 
 
 class Bitext(Answer):
-    """A mined bitext and what it was made of."""
+    """A bitext, mined or given and scored, and what it was made of."""
 
     id: str
     created: datetime
@@ -83,6 +83,10 @@ class Bitext(Answer):
     seconds: dict[str, float] = {}  # a stage
     plan: dict[str, Any] = {}
     search: dict[str, Any] = {}  # recall, where the search was approximate
+    made_by: str = "mining"  # or scoring
+    src_background: str | None = None  # of given pairs: what targets were compared with; None: the file's sources
+    tgt_background: str | None = None
+    refused: dict[str, int] = {}  # of given pairs: those that could not be used, by reason
 
 
 class Pair(Answer):

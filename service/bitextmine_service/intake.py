@@ -13,14 +13,14 @@ from anyio import to_thread
 from fastapi import Query, Request
 from fastapi.responses import JSONResponse
 
-from bitextmine.catalog import CatalogEntry
 from bitextmine.corpus import CorpusFormat, format_of
-from bitextmine.errors import ArtifactError, ConflictError, CorpusInputError, ParameterError
+from bitextmine.errors import ConflictError, CorpusInputError, ParameterError
 from bitextmine.imports import find_import
 from bitextmine.jobs.once import Claim
 from bitextmine.jobs.record import JobKind, JobRecord
 from bitextmine.jobs.specs import IngestSpec
 from bitextmine.keys import Scope
+from bitextmine.quota import sentences_left
 from bitextmine.resumable import Uploads
 from bitextmine.uploads import ID_PATTERN
 from bitextmine_service import uploads
@@ -86,7 +86,7 @@ class Intake:
 
     async def _accept_body(self, request: Request, key: str | None, same: dict[str, Any], length: int) -> JSONResponse:
         settings, directory = self.context.settings, self.context.workspace.uploads
-        _check_plain_body(request)
+        check_plain_body(request)
         uploads.check_size(length, settings.max_upload_bytes)
         chunks = uploads.arriving(request, settings.upload_stall_seconds)
 
@@ -104,7 +104,7 @@ class Intake:
 
     def _submit_upload(self, claim: Claim | None) -> JobRecord:
         self._check()
-        with self._finished_upload(str(self.file.upload)) as filename:
+        with finished_upload(self.context, str(self.file.upload)) as filename:
             return self._submit(claim, self.file.source or filename or self.name, upload=self.file.upload)
 
     def _submit_import(self, claim: Claim | None) -> JobRecord:
@@ -125,7 +125,7 @@ class Intake:
             token=secrets.token_hex(16),
             max_chars=settings.max_chars,
             max_bytes=settings.max_expanded_bytes,
-            max_sentences=sentences_left(self.context),
+            max_sentences=self.context.caller.max_sentences,
             **where,
         )
         return self.context.submit(JobKind.INGEST, spec, claim=claim)
@@ -133,6 +133,7 @@ class Intake:
     def _check(self) -> None:
         """Refuse before the upload what would be refused after it."""
         self.context.check_room_for_a_job()
+        sentences_left(self.context.catalog, self.context.caller.max_sentences)
         if self.lang is None:
             self.context.catalog.get(self.name)
             return
@@ -145,17 +146,23 @@ class Intake:
             message = f"there is a corpus {self.name!r} already; delete it, append to it or take another name"
             raise ConflictError(message, code="corpus-exists")
 
-    @contextmanager
-    def _finished_upload(self, upload_id: str) -> Iterator[str | None]:
-        """The file name of an upload that has come as a whole, and that nobody else changes or uses meanwhile."""
-        with resumable(self.context).locked(upload_id) as upload:
-            if not upload.complete:
-                message = f"upload {upload_id} has {upload.offset:,} of {upload.length:,} bytes; finish it first"
-                raise ConflictError(message, code="upload-incomplete")
-            check_unused(self.context, upload_id)
-            uploads.keep(self.context.workspace.uploads, upload_id)
-            name = upload.filename
-            yield _printable(name) if name else None
+
+@contextmanager
+def finished_upload(context: Context, upload_id: str) -> Iterator[str | None]:
+    """The file name of an upload that has come as a whole, and that nobody else changes or uses meanwhile.
+
+    Raises:
+        ConflictError: `upload-incomplete`, `upload-in-use`, `upload-locked`.
+        NotFoundError: `upload-not-found`, `upload-expired`.
+    """
+    with resumable(context).locked(upload_id) as upload:
+        if not upload.complete:
+            message = f"upload {upload_id} has {upload.offset:,} of {upload.length:,} bytes; finish it first"
+            raise ConflictError(message, code="upload-incomplete")
+        check_unused(context, upload_id)
+        uploads.keep(context.workspace.uploads, upload_id)
+        name = upload.filename
+        yield _printable(name) if name else None
 
 
 def resumable(context: Context) -> Uploads:
@@ -173,27 +180,17 @@ def check_unused(context: Context, upload_id: str) -> None:
             raise ConflictError(f"job {job.id} reads upload {upload_id}; wait for it", code="upload-in-use")
 
 
-def sentences_left(context: Context) -> int | None:
-    """How many sentences the caller's tenant may still store; None where there is no limit."""
-    if (limit := context.caller.max_sentences) is None:
-        return None
-    return max(limit - sum(_sentences(context, entry) for entry in context.catalog.list()), 0)
-
-
-def _sentences(context: Context, entry: CatalogEntry) -> int:
-    try:
-        return len(context.catalog.corpus(entry))
-    except ArtifactError:  # damaged: it holds none that could be used
-        return 0
-
-
 def _printable(name: str) -> str:
     shown = "".join(character if character.isprintable() else "_" for character in name)
     return shown.encode(errors="replace").decode()[-_SOURCE_CHARS:]
 
 
-def _check_plain_body(request: Request) -> None:
-    """Refuse a form: its boundaries and headers would become sentences."""
+def check_plain_body(request: Request) -> None:
+    """Refuse a form: its boundaries and headers would become sentences.
+
+    Raises:
+        CorpusInputError: `unsupported-input`.
+    """
     if request.headers.get("content-type", "").strip().lower().startswith("multipart/form-data"):
         message = (
             "the body is a form, and must be the file itself: with curl use -T FILE or --data-binary @FILE, not -F"

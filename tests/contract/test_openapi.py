@@ -18,6 +18,7 @@ from bitextmine_service.problems import MEDIA_TYPE, STATUS
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("bitextmine", "indexer/bitextmine_indexer", "service/bitextmine_service")
 PROBES = ("/livez", "/readyz")
+SCORES = ("/v1/score", "/v1/scoring-jobs")
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -39,7 +40,9 @@ def test_every_route_is_documented(method: str, path: str, operation: dict[str, 
     if path in PROBES:
         return
     assert {"422", "500"} <= responses.keys()
-    assert ("404" in responses) == ("{" in path or path in ("/v1/mining-jobs", "/v1/plan", "/v1/embeddings", "/v1/search"))
+    assert ("404" in responses) == (
+        "{" in path or path in ("/v1/mining-jobs", "/v1/plan", "/v1/embeddings", "/v1/search", *SCORES)
+    )
     for status, response in responses.items():
         if int(status) >= 400:
             assert response["content"] == {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
 from bitextmine.margin import Margin
 from bitextmine.mining import MAX_K
 from bitextmine.pair_files import PairFormat
+from bitextmine.uploads import ID_PATTERN
 from bitextmine_service.models.common import EncoderName, Name, whole
 from bitextmine_service.models.embeddings import MAX_INPUT_CHARS
 
@@ -108,6 +109,11 @@ class ScoringJobIn(BaseModel):
     src_background: SrcBackground = Field(default=None, description="If absent, the file's own sources are it.")
     tgt_background: TgtBackground = Field(default=None, description="If absent, the file's own targets are it.")
     encoder: EncoderName = "muse"
-    k: Annotated[int, Field(ge=1, le=MAX_K)] = 4
-    margin: Margin = Margin.RATIO
-    allow_uncovered_languages: bool = False
+    k: Annotated[int, Field(ge=1, le=MAX_K, description="Neighbours that a margin compares with.")] = 4
+    margin: Margin = Field(default=Margin.RATIO, description="What a cosine is set against its neighbourhood by.")
+    allow_uncovered_languages: bool = Field(
+        default=False, description="Score languages that the encoder was not trained on."
+    )
+    upload: Annotated[str, Field(pattern=f"^{ID_PATTERN}$")] | None = Field(
+        default=None, description="A finished upload in pieces, in place of a body."
+    )

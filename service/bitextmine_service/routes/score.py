@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import pathlib
 import unicodedata
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -13,24 +12,16 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from bitextmine.encoders import open_encoder
 from bitextmine.encoders.pool import Embedded
-from bitextmine.errors import CorpusInputError
-from bitextmine.jobs.once import Claim
-from bitextmine.jobs.record import JobKind, JobRecord
-from bitextmine.jobs.specs import ScoreSpec
 from bitextmine.languages import parse_language
 from bitextmine.online.scoring import ScoreRequest, UsedBackground, score_online
-from bitextmine.pair_files import Columns, PairFile, pair_format_of
-from bitextmine.scoring import Background, ScoringParameters, check_background, check_languages
-from bitextmine_service import uploads
 from bitextmine_service.context import Context, Ctx, MineCtx
-from bitextmine_service.idempotency import IdempotencyKey, once_uploaded
+from bitextmine_service.idempotency import IdempotencyKey
 from bitextmine_service.leaving import unless_the_client_leaves
 from bitextmine_service.models.jobs import JobOut
 from bitextmine_service.models.score import ScoreIn, ScoreOut, ScoringJobIn
 from bitextmine_service.problems import documented
-from bitextmine_service.uploads import Upload
+from bitextmine_service.score_intake import ScoreIntake, parameters_of
 
 router = APIRouter(prefix="/v1", tags=["scores"])
 _UPLOAD = {
@@ -97,37 +88,7 @@ async def create_scoring_job(
     Without backgrounds the file's own sentences are them. Lines that cannot be used are refused and counted.
     Try: curl -T old.tmx 'http://127.0.0.1:8000/v1/scoring-jobs?src_lang=de&tgt_lang=en&source=old.tmx' -X POST
     """
-    check_plain_body(request)
-    settings = context.settings
-    uploads.check_size(int(request.headers.get("content-length", "0")), settings.max_upload_bytes)
-    source = wanted.source or f"pairs.{wanted.format or 'tsv'}"
-    spec = await run_in_threadpool(_spec, context, wanted, source)
-
-    async def receive() -> Upload:
-        chunks = uploads.arriving(request, settings.upload_stall_seconds)
-        return await uploads.receive(chunks, context.workspace.uploads, settings.max_upload_bytes)
-
-    def make(upload: Upload, claim: Claim | None) -> JobRecord:
-        whole = spec.model_copy(update={"upload": upload.name, "sha256": upload.sha256})
-        return context.submit(JobKind.SCORE, whole, claim=claim)
-
-    return await once_uploaded(
-        context,
-        idempotency_key,
-        {"route": "scoring-jobs", **wanted.model_dump(mode="json")},
-        check=context.check_room_for_a_job,
-        receive=receive,
-        make=make,
-    )
-
-
-def check_plain_body(request: Request) -> None:
-    """Refuse a form: its boundaries and headers would become pairs."""
-    if request.headers.get("content-type", "").strip().lower().startswith("multipart/form-data"):
-        message = (
-            "the body is a form, and must be the file itself: with curl use -T FILE or --data-binary @FILE, not -F"
-        )
-        raise CorpusInputError(message, code="unsupported-input")
+    return await ScoreIntake(context, wanted).accept(request, idempotency_key)
 
 
 def _cleaned(text: str) -> str:
@@ -143,7 +104,7 @@ def _answer(context: Context, wanted: ScoreIn, embedded: Embedded) -> bytes:
         tgt_lang=parse_language(wanted.tgt_lang),
         src_background=wanted.src_background,
         tgt_background=wanted.tgt_background,
-        parameters=_parameters(wanted),
+        parameters=parameters_of(wanted),
         exact=wanted.exact,
     )
     sides = embedded.vectors[:count], embedded.vectors[count:]
@@ -173,55 +134,3 @@ def _number(value: float) -> float | None:
 
 def _background_out(used: UsedBackground | None) -> dict[str, Any] | None:
     return None if used is None else {"corpus": used.name, "sentences": used.sentences, "exact": used.exact}
-
-
-def _parameters(wanted: ScoreIn | ScoringJobIn) -> ScoringParameters:
-    return ScoringParameters(
-        k=wanted.k, margin=wanted.margin, allow_uncovered_languages=wanted.allow_uncovered_languages
-    )
-
-
-def _spec(context: Context, wanted: ScoringJobIn, source: str) -> ScoreSpec:
-    """The job as far as it is known before the file has come; what cannot work is refused before it is sent.
-
-    Raises:
-        NotFoundError: `corpus-not-found`, `encoder-not-installed`.
-        LanguageError, ParameterError: as `score_file`.
-        ArtifactError: a background is damaged.
-    """
-    langs, parameters = (parse_language(wanted.src_lang), parse_language(wanted.tgt_lang)), _parameters(wanted)
-    form = wanted.format or pair_format_of(pathlib.Path(source))
-    columns = None if wanted.columns is None else Columns.parse(wanted.columns)
-    PairFile(pathlib.Path(source), *langs, form, columns=columns)  # refuses what makes no sense together
-    check_languages(langs, open_encoder(wanted.encoder, context.settings.encoders_dir), parameters)
-    digests = [
-        _background_digest(context, name, lang, parameters)
-        for name, lang in zip((wanted.src_background, wanted.tgt_background), langs, strict=True)
-    ]
-    return ScoreSpec(
-        upload="",
-        sha256="",
-        source=source,
-        format=form.value,
-        columns=None if columns is None else str(columns),
-        src_lang=langs[0],
-        tgt_lang=langs[1],
-        src_background=wanted.src_background,
-        tgt_background=wanted.tgt_background,
-        src_digest=digests[0],
-        tgt_digest=digests[1],
-        encoder=wanted.encoder,
-        k=wanted.k,
-        margin=wanted.margin.value,
-        max_chars=context.settings.max_chars,
-        max_bytes=context.settings.max_expanded_bytes,
-        allow_uncovered_languages=wanted.allow_uncovered_languages,
-    )
-
-
-def _background_digest(context: Context, name: str | None, lang: str, parameters: ScoringParameters) -> str | None:
-    if name is None:
-        return None
-    corpus = context.catalog.open(name)
-    check_background(Background(corpus, name), lang, parameters)
-    return corpus.digest
