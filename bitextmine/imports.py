@@ -43,7 +43,7 @@ def find_import(path: str, roots: Sequence[Path]) -> ImportedFile:
     inside = [found for root in roots if (found := _inside(path, root)) is not None]
     if not inside:
         raise _refused(path)
-    there = [(real, root) for real, root in inside if real.exists()]
+    there = [(real, root) for real, root in inside if os.path.lexists(real)]
     return _opened(path, *(there or inside)[0])
 
 

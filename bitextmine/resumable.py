@@ -13,6 +13,7 @@ import binascii
 import fcntl
 import json
 import os
+import re
 import secrets
 import time
 from collections.abc import Iterator
@@ -24,7 +25,9 @@ from typing import IO, Protocol
 
 from bitextmine.errors import BitextmineError, ConflictError, CorpusInputError, NotFoundError, disk_full_named
 from bitextmine.files import fsync, locked, write_atomically
-from bitextmine.uploads import INFO, MAX_AGE_SECONDS, UNCHECKED, discard
+from bitextmine.uploads import ID_PATTERN, INFO, MAX_AGE_SECONDS, UNCHECKED, discard
+
+_ID = re.compile(ID_PATTERN)
 
 
 class Hasher(Protocol):
@@ -116,9 +119,10 @@ class Uploads:
         Raises:
             NotFoundError: `upload-not-found`; `upload-expired`: nothing came for too long.
         """
+        found = self._look(upload_id)
         with suppress(FileNotFoundError):
             fsync(self.directory / upload_id)
-        return self._look(upload_id)
+        return found
 
     @contextmanager
     def locked(self, upload_id: str) -> Iterator[PartialUpload]:
@@ -165,6 +169,8 @@ class Uploads:
                 yield self._look(info.stem)
 
     def _look(self, upload_id: str) -> PartialUpload:
+        if not _ID.fullmatch(upload_id):
+            raise NotFoundError(f"there is no upload {upload_id[:40]!r}", code="upload-not-found")
         path = self.directory / upload_id
         try:
             info = json.loads(path.with_name(f"{upload_id}{INFO}").read_bytes())

@@ -93,15 +93,24 @@ def _check_not_empty(size: int) -> None:
 
 
 async def blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The chunks joined to blocks of about a megabyte: one hop to a thread for each."""
+    """The chunks joined to blocks of about a megabyte: one hop to a thread for each.
+
+    What came before the chunks break off comes out before their error does.
+    """
     waiting = bytearray()
-    async for chunk in chunks:
-        waiting += chunk
-        if len(waiting) >= _BUFFER_BYTES:
-            yield bytes(waiting)
-            waiting.clear()
+    broken: Exception | None = None
+    try:
+        async for chunk in chunks:
+            waiting += chunk
+            if len(waiting) >= _BUFFER_BYTES:
+                yield bytes(waiting)
+                waiting.clear()
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is raised again
+        broken = error
     if waiting:
         yield bytes(waiting)
+    if broken is not None:
+        raise broken
 
 
 def _create(path: Path) -> IO[bytes]:
