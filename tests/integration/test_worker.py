@@ -240,6 +240,20 @@ def test_a_worker_that_is_told_to_stop_puts_its_job_back(
     assert (record.state, record.attempts) == (JobState.SUCCEEDED, 1)
 
 
+def test_what_one_worker_puts_back_another_takes_at_once(start_worker: StartWorker, redis_url: str, jobs: Jobs) -> None:
+    """With leases and sweeps so rare that waiting for them would take too long."""
+    first = start_worker(redis_url, BITEXTMINE_HEARTBEAT_SECONDS="600")
+    job_id = jobs.submit_waiting()
+    jobs.running_process()
+    start_worker(redis_url, BITEXTMINE_HEARTBEAT_SECONDS="600")
+    wait_until(lambda: len(jobs.store.leases.workers()) == 2, "the other is there")
+    assert first.stop() == 0
+    jobs.running_process(attempt=2)
+    jobs.let_go()
+    record = jobs.ended(job_id)
+    assert (record.state, record.attempts) == (JobState.SUCCEEDED, 1)
+
+
 def test_a_worker_stops_while_redis_is_gone(start_worker: StartWorker, tmp_path: Path) -> None:
     with valkey_server(tmp_path / "valkey") as server, connect(server.url) as client:
         jobs = Jobs(client, tmp_path)
