@@ -44,6 +44,9 @@ def answered(call: Call) -> Flow[httpx.Response]:
         if response.status_code in _TRANSIENT and attempt < repeats:
             yield Sleep(_patience(response, attempt))
             continue
+        if attempt and attempt < repeats and _being_answered(response):
+            yield Sleep(pause(attempt))
+            continue
         if attempt and call.method == "DELETE" and response.status_code == httpx.codes.NOT_FOUND:
             return response  # it was deleted the time before
         return checked(response)
@@ -110,6 +113,13 @@ def checked(response: httpx.Response) -> httpx.Response:
     if response.is_error:
         raise problem(response, response.content)
     raise unexpected(response, f"status {response.status_code}")
+
+
+def _being_answered(response: httpx.Response) -> bool:
+    """Whether the request of the time before is at work still: its connection broke, and the service goes on."""
+    if response.status_code != httpx.codes.CONFLICT:
+        return False
+    return problem(response, response.content).code == "idempotency-key-in-use"
 
 
 class _Problem(BaseModel):

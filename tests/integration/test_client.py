@@ -121,6 +121,23 @@ def test_search_finds_what_was_mined_with_its_margin(mode: str, url: str, mined:
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_pairs_are_scored_as_they_were_mined(mode: str, url: str, mined: str, tmp_path: Path) -> None:
+    pairs = asked(mode, url, lambda client: client.bitexts.pairs(mined))[:20]
+    texts = [(pair.src, pair.tgt) for pair in pairs]
+    options = {"src_lang": "de", "tgt_lang": "en", "encoder": ENCODER}
+    backgrounds = {"src_background": "de", "tgt_background": "en"}
+    found = asked(mode, url, lambda client: client.score(texts, **options, **backgrounds))
+    assert [score.margin for score in found.scores] == pytest.approx([pair.margin for pair in pairs], abs=1e-5)
+    file = tmp_path / "old.tsv"
+    file.write_text("".join(f"{src}\t{tgt}\n" for src, tgt in texts), encoding="utf-8")
+    job = asked(mode, url, lambda client: client.score_file(file, **options, **backgrounds))
+    job = asked(mode, url, lambda client: client.jobs.wait(job))
+    scored = asked(mode, url, lambda client: client.bitexts.pairs(job))
+    assert {(pair.src, pair.tgt) for pair in scored} == set(texts)
+    assert [pair.margin for pair in scored] == pytest.approx([pair.margin for pair in pairs], abs=1e-5)
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_what_the_service_says_of_itself(mode: str, url: str) -> None:
     assert asked(mode, url, lambda client: client.alive()).live
     ready = asked(mode, url, lambda client: client.ready())

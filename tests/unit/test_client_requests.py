@@ -84,7 +84,9 @@ def test_a_request_that_makes_a_job_keeps_its_key(mode: str, server: ScriptedSer
     keys = {seen.headers["Idempotency-Key"] for seen in server.seen}
     assert len(server.seen) == 3
     assert len(keys) == 1
+    server.says(Reply(cut=0), refusal(409, "idempotency-key-in-use"), Reply(202, JOB))
     asked(mode, server.url, lambda client: client.mine("a", "b"))
+    assert len(server.seen) == 3
     assert server.seen[-1].headers["Idempotency-Key"] not in keys
 
 
