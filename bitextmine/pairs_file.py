@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,12 +94,8 @@ EVERY_MARGIN = MarginRange()
 
 def pair_record(pair: SentencePair) -> dict[str, Any]:
     """A pair as JSON values; float32 scores rounded to the six decimals that they hold."""
-    return rounded({name: getattr(pair, name) for name in SCHEMA.names})
-
-
-def rounded(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with its float32 scores rounded to the six decimals that they hold."""
-    return {name: round(value, 6) if isinstance(value, float) else value for name, value in row.items()}
+    record = {name: getattr(pair, name) for name in SCHEMA.names}
+    return {name: round(value, 6) if isinstance(value, float) else value for name, value in record.items()}
 
 
 def pairs_writer(sink: Any) -> pq.ParquetWriter:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import pyarrow as pa
@@ -16,13 +15,13 @@ import pyarrow.compute as pc
 
 from bitextmine import __version__
 from bitextmine.bitext import Bitext
+from bitextmine.exports.lines import fixed, joined
 from bitextmine.languages import bcp47
 
 _REPLACEMENT = "\ufffd"
 # What XML 1.0 (section 2.2) has no way to write; surrogates cannot be in UTF-8.
 _UNWRITABLE = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x{fffe}\x{ffff}]"
 _ESCAPES = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\r", "&#13;"))  # a bare CR would be read as LF
-_TEXTS = ("src", "tgt", "src_id", "tgt_id", "src_doc_id", "tgt_doc_id")
 _RUN = ("encoder", "k", "margin", "retrieval", "threshold", "ceiling", "src_source", "tgt_source")
 
 FOOT = b"</body>\n</tmx>\n"
@@ -44,10 +43,13 @@ def head(bitext: Bitext) -> bytes:
     }
     of_header = " ".join(f"{name}={quoteattr(value)}" for name, value in attributes.items())
     facts = {"bitext": bitext.digest} | {name: bitext.parameters.get(name) for name in _RUN}
-    props = "\n".join(_props({name.replace("_", "-"): _plain(value) for name, value in facts.items()}))
+    props = "".join(
+        f'<prop type="x-{name.replace("_", "-")}">{escaped(pa.array([str(value)]))[0]}</prop>\n'
+        for name, value in facts.items()
+        if value is not None
+    )
     return (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f'<tmx version="1.4">\n<header {of_header}>\n{props}\n</header>\n<body>\n'
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<tmx version="1.4">\n<header {of_header}>\n{props}</header>\n<body>\n'
     ).encode()
 
 
@@ -56,10 +58,16 @@ def units(batch: pa.RecordBatch, langs: tuple[str, str]) -> bytes:
 
     Sentences are as they are, but for characters that XML 1.0 cannot hold: each is U+FFFD.
     """
-    names = batch.schema.names
-    columns = {name: escaped(batch[name]) if name in _TEXTS else batch[name] for name in names}
-    rows = zip(*(column.to_pylist() for column in columns.values()), strict=True)
-    return "".join(_unit(dict(zip(names, row, strict=True)), langs) for row in rows).encode()
+    src_rows, tgt_rows = (batch[name].cast(pa.string()) for name in ("src_row", "tgt_row"))
+    scores = [fixed(batch["margin"]), fixed(batch["cosine"]), batch["direction"]]
+    return joined(
+        *('<tu tuid="', src_rows, "-", tgt_rows, '">'),
+        *map(_prop, ("margin", "cosine", "direction"), scores),
+        "\n",
+        *_variant(batch, "src", langs[0]),
+        *_variant(batch, "tgt", langs[1]),
+        "</tu>\n",
+    )
 
 
 def escaped(texts: pa.StringArray) -> pa.StringArray:
@@ -70,26 +78,16 @@ def escaped(texts: pa.StringArray) -> pa.StringArray:
     return texts
 
 
-def _unit(row: dict[str, Any], langs: tuple[str, str]) -> str:
-    scores = {"margin": f"{row['margin']:.6f}", "cosine": f"{row['cosine']:.6f}", "direction": row["direction"]}
-    sides = "".join(_variant(row, side, lang) for side, lang in zip(("src", "tgt"), langs, strict=True))
-    return f'<tu tuid="{row["src_row"]}-{row["tgt_row"]}">{"".join(_props(scores))}\n{sides}</tu>\n'
+def _variant(batch: pa.RecordBatch, side: str, lang: str) -> Iterator[pa.StringArray | str]:
+    yield f'<tuv xml:lang="{lang}">'
+    yield _prop("id", escaped(batch[f"{side}_id"]))
+    yield _prop("doc-id", escaped(batch[f"{side}_doc_id"]))
+    yield _prop("line", batch[f"{side}_line"].cast(pa.string()))
+    yield "<seg>"
+    yield escaped(batch[side])
+    yield "</seg></tuv>\n"
 
 
-def _variant(row: dict[str, Any], side: str, lang: str) -> str:
-    provenance = {"id": row[f"{side}_id"], "doc-id": row[f"{side}_doc_id"], "line": row[f"{side}_line"]}
-    return f'<tuv xml:lang="{lang}">{"".join(_props(provenance))}<seg>{row[side]}</seg></tuv>\n'
-
-
-def _props(facts: dict[str, Any]) -> Iterator[str]:
-    """A prop for each fact that is known; values are escaped already."""
-    for name, value in facts.items():
-        if value is not None:
-            yield f'<prop type="x-{name}">{value}</prop>'
-
-
-def _plain(value: Any) -> str | None:
-    """A parameter as an element's text."""
-    if value is None:
-        return None
-    return str(escaped(pa.array([str(value)]))[0])
+def _prop(name: str, values: pa.StringArray) -> pa.StringArray:
+    """A prop for each value, nothing for a null; the values are escaped."""
+    return pc.fill_null(pc.binary_join_element_wise(f'<prop type="x-{name}">', values, "</prop>", ""), "")
