@@ -23,7 +23,7 @@ class IngestSpec(BaseModel):
     token: str = ""  # a random name, so that what was done is not done again
     max_chars: int
     max_bytes: int
-    max_sentences: int | None = None  # that may still be stored
+    max_sentences: int | None = None  # that the tenant may have stored, these among them
 
 
 class IndexSpec(BaseModel):

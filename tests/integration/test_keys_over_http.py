@@ -229,6 +229,23 @@ def test_jobs_at_once_are_bounded_by_the_key(keyed: Keyed) -> None:
     problem(none.upload("c0", numbered("Haus", 5)), 429, "too-many-jobs")
 
 
+def test_sentences_stored_are_bounded_by_the_key(keyed: Keyed) -> None:
+    holder = keyed.holder(keyed.token(Scope.MINE, tenant="stored", max_sentences=10))
+    with keyed.service.worker_paused():  # two that each fit, and do not fit together
+        sent = [holder.upload(name, numbered(name, 6)) for name in ("one", "two")]
+    ended = [holder.ended(accepted) for accepted in sent]
+    assert sorted(job["state"] for job in ended) == ["failed", "succeeded"]
+    (failed,) = [job for job in ended if job["state"] == "failed"]
+    assert failed["error"]["code"] == "quota-exceeded"
+    assert [corpus["sentences"] for corpus in holder.http.get("/v1/corpora").json()["items"]] == [6]
+    holder.succeeded(holder.upload("more", numbered("more", 4)))
+    for full in (holder.upload("x", numbered("x", 1)), holder.http.post("/v1/corpora/more/append", content=b"Haus")):
+        assert "10 sentences are stored, and 10 may be" in problem(full, 403, "quota-exceeded")["detail"]
+    assert holder.http.delete("/v1/corpora/more").status_code == 204
+    holder.succeeded(holder.upload("x", numbered("x", 4)))
+    keyed.holder(keyed.token(Scope.MINE, tenant="stored")).upload("unbounded", numbered("y", 30))
+
+
 def test_a_stream_of_events_ends_with_its_key(keyed: Keyed) -> None:
     token = keyed.token(Scope.MINE, tenant="streams")
     holder = keyed.holder(token)

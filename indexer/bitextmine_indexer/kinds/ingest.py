@@ -9,9 +9,10 @@ from bitextmine import uploads
 from bitextmine.catalog import CatalogEntry
 from bitextmine.corpus import Corpus, CorpusFile, CorpusFormat, Limits, ingest
 from bitextmine.corpus.statistics import statistics
-from bitextmine.errors import ArtifactError, ConflictError, CorpusInputError, NotFoundError
+from bitextmine.errors import ArtifactError, ConflictError, CorpusInputError, InputError, NotFoundError
 from bitextmine.imports import check_import
 from bitextmine.jobs.specs import IngestSpec
+from bitextmine.quota import quota_kept, sentences_left
 from bitextmine_indexer.kinds.task import Task
 
 _MOST_TRIES = 20  # at appending, when others append at the same time
@@ -54,8 +55,9 @@ def _make(spec: IngestSpec, file: CorpusFile, task: Task) -> tuple[Corpus, Catal
     corpus = _ingest(spec, file, task)
     statistics(corpus, task.store, progress=task.report)
     try:
-        return corpus, task.catalog.add(spec.name, corpus, spec.token)
-    except (ArtifactError, ConflictError):
+        with quota_kept(task.workspace, task.catalog, spec.max_sentences, len(corpus)):
+            return corpus, task.catalog.add(spec.name, corpus, spec.token)
+    except (ArtifactError, InputError):
         task.catalog.delete_unnamed(corpus.digest)  # it came too late for its name, and must not stay without one
         raise
 
@@ -64,11 +66,13 @@ def _append(spec: IngestSpec, file: CorpusFile, task: Task) -> tuple[Corpus, Cat
     """Append to the corpus as it is; where someone else was faster, to what they have made of it."""
     for tries_left in reversed(range(_MOST_TRIES)):
         entry = task.catalog.get(spec.name)
-        corpus = _ingest(spec, file, task, after=task.corpus(spec.name, entry.digest))
+        before = task.corpus(spec.name, entry.digest)
+        corpus = _ingest(spec, file, task, after=before)
         statistics(corpus, task.store, progress=task.report)
         try:
-            entry = task.catalog.append(spec.name, corpus, after=entry.digest, made_by=spec.token)
-        except (ArtifactError, ConflictError, NotFoundError) as error:
+            with quota_kept(task.workspace, task.catalog, spec.max_sentences, len(corpus) - len(before)):
+                entry = task.catalog.append(spec.name, corpus, after=entry.digest, made_by=spec.token)
+        except (ArtifactError, InputError) as error:
             task.catalog.delete_unnamed(corpus.digest)
             if not tries_left or not isinstance(error, ConflictError):
                 raise
@@ -83,7 +87,7 @@ def _ingest(spec: IngestSpec, file: CorpusFile, task: Task, after: Corpus | None
         task.store,
         limits=Limits(max_chars=spec.max_chars, max_bytes=spec.max_bytes),
         after=after,
-        max_sentences=spec.max_sentences,
+        max_sentences=sentences_left(task.catalog, spec.max_sentences),
         progress=task.report,
     )
 
