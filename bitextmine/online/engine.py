@@ -56,7 +56,7 @@ class SearchEngine:
             vectors: (q, dims) of the queries by the encoder; float32 is rounded to float16, as stored vectors are.
 
         Raises:
-            NotFoundError: `corpus-not-found`: also where there is none of the languages asked for.
+            NotFoundError: `corpus-not-found`: also where there is none of the languages asked for, or no longer.
             ConflictError: `corpus-not-embedded` or `corpus-not-indexed`.
             LanguageError: `language-not-covered`: the encoder does not know the queries' language.
             MismatchError: vectors of other dimensions, or not finite.
@@ -64,6 +64,15 @@ class SearchEngine:
                 `too-many-corpora`.
             ArtifactError: something stored is damaged.
         """
+        try:
+            return self._search(workspace, request, vectors, encoder)
+        except FileNotFoundError as error:
+            message = "a corpus was deleted while it was searched"
+            raise NotFoundError(message, code="corpus-not-found") from error
+
+    def _search(
+        self, workspace: Workspace, request: SearchRequest, vectors: NDArray[np.floating], encoder: Encoder
+    ) -> SearchAnswer:
         if request.lang is not None:
             allowed = MiningParameters(allow_uncovered_languages=request.allow_uncovered_languages)
             check_languages([request.lang], encoder, allowed)

@@ -121,7 +121,12 @@ class Holdings:
         return max(fit, key=lambda pair: pair.fidelity, default=None)
 
     def _list(self) -> Mapping[str, CatalogEntry]:
-        return {entry.name: entry for entry in self._catalog.list()}
+        found = {entry.name: entry for entry in self._catalog.list()}
+        named = {entry.digest for entry in found.values()}
+        with self._lock:
+            for digest in self._corpora.keys() - named:
+                del self._corpora[digest]  # it may have files open
+        return found
 
     def _list_mined(self) -> Mapping[frozenset[str], list[MinedPair]]:
         digests = [digest for _, digest in self.store.published(KIND)]

@@ -86,6 +86,7 @@ class OpenCorpora:
             return
         self._looked = now
         for key, opened in list(self._opened.items()):
-            artifacts = opened.corpus.artifact, *opened.embeddings.artifacts[:1]
+            artifacts = [opened.corpus.artifact, *opened.embeddings.artifacts[:1]]
+            artifacts += [] if opened.index is None else opened.index.shards[:1]
             if not all((artifact.path / MANIFEST).exists() for artifact in artifacts):
                 del self._opened[key]

@@ -12,7 +12,7 @@ from bitextmine.artifacts import ArtifactStore
 from bitextmine.corpus import Corpus
 from bitextmine.embeddings import Embeddings, find_embeddings
 from bitextmine.encoders import Encoder
-from bitextmine.errors import ConflictError, MismatchError, ParameterError
+from bitextmine.errors import ArtifactError, ConflictError, MismatchError, ParameterError
 from bitextmine.online.filters import Filter, rows_where
 from bitextmine.online.search_index import find_search_index
 from bitextmine.online.sentences import SentenceReader
@@ -47,6 +47,8 @@ class SearchableCorpus:
         self.sentences = SentenceReader(corpus)
         self._scorer = RowScorer(embeddings)
         self._searcher = None if index is None else IndexSearcher(index, embeddings)
+        self.loaded_bytes = _loaded_bytes(index)
+        """What its index takes of the process's memory when it has been searched; what is mapped counts nothing."""
         self._lock = threading.Lock()
         self._rows: OrderedDict[Filter, NDArray[np.int64]] = OrderedDict()
 
@@ -57,13 +59,6 @@ class SearchableCorpus:
     def digest(self) -> str:
         """Of the vectors: what stored neighbours are named by."""
         return self.embeddings.digest
-
-    @property
-    def loaded_bytes(self) -> int:
-        """What its index takes of the process's memory when it has been searched; what is mapped counts nothing."""
-        if self.index is None or self.index.spec.kind is not CodeKind.PQ_FASTSCAN:
-            return 0
-        return self.index.file_bytes * self.index.open_shards // max(len(self.index), 1)
 
     @property
     def scanned(self) -> bool:
@@ -141,7 +136,13 @@ class SearchableCorpus:
             )
             raise ConflictError(message, code="corpus-not-indexed")
         cells = None if probes is None else min(probes, self.index.spec.nlist)
-        return self._searcher.candidates(unit_rows(queries), count, cells)
+        try:
+            return self._searcher.candidates(unit_rows(queries), count, cells)
+        except ArtifactError:
+            if all(shard.path.exists() for shard in (self.index.training, *self.index.shards)):
+                raise
+            message = f"the index of {self.corpus.source} was deleted while it was searched; make it again"
+            raise ConflictError(message, code="corpus-not-indexed") from None
 
     def _among_many(
         self, queries: NDArray[np.float16], k: int, probes: int | None, rows: NDArray[np.int64]
@@ -172,7 +173,8 @@ def open_searchable(
         ConflictError: `corpus-not-embedded`.
         MismatchError, ArtifactError: what is stored is damaged.
     """
-    if (embeddings := find_embeddings(corpus, encoder, store)) is None:
+    embeddings = find_embeddings(corpus, encoder, store)
+    if embeddings is None:
         message = (
             f"corpus {name!r} has no vectors by {encoder.name}: make them with POST /v1/corpora/{name}/indexes, "
             "or mine it"
@@ -182,6 +184,12 @@ def open_searchable(
     if index is not None and memory_bytes is not None:
         index = index.limited(memory_bytes)
     return SearchableCorpus(corpus, embeddings, index)
+
+
+def _loaded_bytes(index: ShardedIndex | None) -> int:
+    if index is None or index.spec.kind is not CodeKind.PQ_FASTSCAN:
+        return 0
+    return index.file_bytes * index.open_shards // max(len(index), 1)
 
 
 def _candidate_count(k: int) -> int:

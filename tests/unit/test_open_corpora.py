@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from bitextmine.encoders import Encoder, open_encoder
-from bitextmine.errors import ConflictError, ParameterError
+from bitextmine.errors import ArtifactError, ConflictError, ParameterError
 from bitextmine.online import opened as opened_module
 from bitextmine.online import searchable, watched
 from bitextmine.online.holdings import Holdings
@@ -55,7 +55,7 @@ def test_indexes_are_bounded_by_bytes_and_one_always_stays(place: Place, monkeyp
     monkeypatch.setattr(searchable, "SCANNED_ROWS", 10)
     for name in ("a", "b", "c"):
         build_search_index(place.embed(name), place.store, memory_bytes=1 << 30)
-    monkeypatch.setattr(SearchableCorpus, "loaded_bytes", property(lambda corpus: 100))
+    monkeypatch.setattr(searchable, "_loaded_bytes", lambda index: 100)
     two = OpenCorpora(most=10, max_bytes=200)
     for name in ("a", "b", "c"):
         assert get(two, place, name).index is not None
@@ -126,6 +126,31 @@ def test_vectors_that_are_deleted_are_no_longer_searched(place: Place, monkeypat
     with pytest.raises(ConflictError) as error:
         get(corpora, place, "a")
     assert error.value.code == "corpus-not-embedded"
+
+
+def test_an_index_that_is_deleted_meanwhile_is_missed_and_not_damaged(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searchable, "SCANNED_ROWS", 10)
+    built = build_search_index(place.embed("a"), place.store, memory_bytes=1 << 30)
+    corpora = OpenCorpora(most=4, max_bytes=1 << 30)
+    corpus = get(corpora, place, "a")
+    query = corpus.vectors(np.arange(2))
+    place.store.delete("index", built.shards[0].digest)
+    with pytest.raises(ConflictError, match="deleted") as error:
+        corpus.nearest(query, 1)
+    assert error.value.code == "corpus-not-indexed"
+    assert corpus.nearest(query, 1, exact=True).ids[:, 0].tolist() == [0, 1]
+    get(corpora, place, "b")  # which looks at what is loaded
+    monkeypatch.setattr(opened_module, "_LOOK_AGAIN_SECONDS", 0.0)
+    assert get(corpora, place, "a").index is None
+    build_search_index(place.embed("a"), place.store, memory_bytes=1 << 30)
+    assert get(corpora, place, "a").nearest(query, 1).found.all()
+    damaged = place.store.list("index")[-1].path / "index.faiss"
+    damaged.write_bytes(b"x" * damaged.stat().st_size)
+    fresh = OpenCorpora(most=4, max_bytes=1 << 30)
+    with pytest.raises(ArtifactError, match="not readable"):
+        get(fresh, place, "a").nearest(query, 1)
 
 
 def test_two_workspaces_share_nothing_though_their_corpora_are_the_same(tmp_path: Path, tiny: Encoder) -> None:

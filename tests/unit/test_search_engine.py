@@ -219,6 +219,22 @@ def test_the_means_kept_are_bounded(place: Place) -> None:
     np.testing.assert_allclose(kept.of(rows[::-1], corpus, where, 4, exact=False, budget=Budget()), expected[::-1])
 
 
+def test_a_corpus_that_is_deleted_in_the_middle_of_a_search_is_not_found(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = engine.search_target
+
+    def late(*arguments: Any) -> Any:
+        found = real(*arguments)
+        place.catalog.delete("en")
+        return found
+
+    monkeypatch.setattr(engine, "search_target", late)
+    with pytest.raises(BitextmineError, match="deleted while") as error:
+        place.search(SearchEngine(), [TEXT], corpora=["en"])
+    assert error.value.code == "corpus-not-found"
+
+
 def test_threads_get_what_one_gets(place: Place) -> None:
     texts = sentences("Haus", 30)
     asked = SearchEngine(most_corpora=1)
