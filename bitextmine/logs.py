@@ -28,6 +28,7 @@ _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f
 _SECRETS = re.compile(
     r"(?P<url>[a-z][a-z0-9+.-]*://)[^\s/@]+@"
     r"|(?P<scheme>\b(?:bearer|basic)\s+)[\w.~+/=-]+"
+    r"|(?P<key>\bbtm_[0-9a-f]+_)[0-9a-f]+"
     r"|(?P<header>\bauthorization[=:]\s*(?:[a-z]+\s+)?)[^\s,;\"']+"
     r"|(?P<name>\b(?:access_token|api_key|key|password|secret|token)=)[^\s&,;\"']+",
     re.IGNORECASE,

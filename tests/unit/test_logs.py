@@ -111,6 +111,7 @@ SECRETS = [
     "{'authorization': 'Basic s3cret'}",
     "GET /v1/corpora?token=s3cret&limit=2",
     "password=s3cret",
+    "a key btm_0a1b_deadbeef5ec3e7 in a sentence",
 ]
 
 
@@ -121,8 +122,10 @@ def test_secrets_are_not_logged(form: LogFormat, text: str, capsys: pytest.Captu
     log.error("sent %s with care", text, exc_info=ValueError(text))
     output = capsys.readouterr().err
     assert "s3cret" not in output
+    assert "deadbeef" not in output
     assert output.count("***") >= 2
     assert "with care" in output
+    assert "btm_" not in text or "btm_0a1b_***" in output, "whose it was may be known"
 
 
 @pytest.mark.parametrize(
