@@ -77,7 +77,7 @@ def layout_of(columns: Columns | None, first_line: str, name: str) -> Layout:
 
 def _told(cells: list[str], name: str) -> Layout:
     lowered = [cell.lower() for cell in cells]
-    if lowered.count("src") == 1 and lowered.count("tgt") == 1:
+    if lowered.count("src") == 1 and lowered.count("tgt") == 1 and not any(map(_is_number, cells)):
         return Layout(lowered.index("src"), lowered.index("tgt"), len(cells), header=True)
     if len(cells) <= 2:  # a line without a tab is refused like any other
         return Layout(0, 1, 2)

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from bitextmine.client import Client
 from tests.integration.service import ENCODER, Api, Service, numbered, problem, service, text_of
 
 Pairs = list[dict[str, Any]]
@@ -282,6 +283,29 @@ def test_sent_again_with_its_key_a_file_makes_one_job(api: Api, mined: Pairs) ->
     assert again.headers["idempotent-replayed"] == "true"
     problem(job(api, tsv(mined[1:]), headers=key), 422, "idempotency-key-reused")
     api.http.delete(f"/v1/bitexts/{api.succeeded(first)['bitext']}")
+
+
+def test_a_file_that_came_in_pieces_is_scored(api: Api, mined: Pairs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bitextmine.client.corpora.IN_PIECES_BYTES", 100)
+    content = "".join(json.dumps(pair) + "\n" for pair in texts(mined)).encode()
+    with Client(api.url) as client:
+        accepted = client.score_file(
+            io.BytesIO(content), file_name="old.jsonl", src_lang="de", tgt_lang="en", encoder=ENCODER, **BACKGROUNDS
+        )
+        done = client.jobs.wait(accepted)
+        found = [pair.model_dump() for pair in client.bitexts.pairs(done)]
+        assert_same_scores(found, mined)
+        pairs = [(pair["src"], pair["tgt"]) for pair in mined]
+        scores = client.score(pairs, src_lang="de", tgt_lang="en", encoder=ENCODER, **BACKGROUNDS).scores
+        assert_same_scores([each.model_dump() for each in scores], mined)
+        bitext = client.bitexts.get(done)
+        assert (bitext.made_by, bitext.src_source, bitext.src_background) == ("scoring", "old.jsonl", "de")
+    response = api.http.post(
+        "/v1/scoring-jobs", params={**LANGUAGES, "encoder": ENCODER, "upload": "0" * 32}, content=b""
+    )
+    problem(response, 404, "upload-not-found")
+    problem(job(api, b"a\tb\n", upload="0" * 32), 422, "invalid-parameter")
+    problem(job(api, b"", upload="../../etc/passwd"), 422, "invalid-request")
 
 
 def test_a_job_that_is_cancelled_before_it_runs_leaves_nothing(running: Service, api: Api) -> None:

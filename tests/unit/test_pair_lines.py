@@ -35,6 +35,7 @@ def written(folder: Path, content: bytes | str, name: str = "pairs.tsv") -> Path
         ("score\tSRC\tTGT\nx\tHaus\thouse\n", [(2, "Haus", "house")]),
         ("TGT\tid\tSRC\nhouse\t7\tHaus\n", [(2, "Haus", "house")]),
         ("\n \nHaus\thouse\n", [(3, "Haus", "house")]),
+        ("1.5\tsrc\ttgt\n1.25\tHaus\thouse\n", [(1, "src", "tgt"), (2, "Haus", "house")]),
     ],
 )
 def test_columns_are_told_by_the_first_line(tmp_path: Path, content: str, pairs: list[tuple[int, str, str]]) -> None:
