@@ -65,7 +65,6 @@ STATUS: Mapping[str, HTTPStatus] = {
     "tus-version": HTTPStatus.PRECONDITION_FAILED,
     "unsupported-media-type": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     "checksum-unsupported": HTTPStatus.BAD_REQUEST,
-    "corpus-changed": HTTPStatus.CONFLICT,
     "imports-off": HTTPStatus.FORBIDDEN,
     "import-refused": HTTPStatus.FORBIDDEN,
     "idempotency-key-in-use": HTTPStatus.CONFLICT,
