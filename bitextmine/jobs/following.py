@@ -14,14 +14,14 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from bitextmine.errors import BitextmineError, NotFoundError
+from bitextmine.errors import BitextmineError, NotFoundError, StoreUnavailableError
 from bitextmine.jobs.events import JobEvent, entry_id, version_of
 from bitextmine.jobs.names import events_key, job_key, text, unavailable_named
 from bitextmine.jobs.record import JobRecord
 
 _POLL_SECONDS = 0.25
 _OUTAGE_SECONDS = 1.0  # between tries while the store is gone
-_TIMEOUT_SECONDS = 2.0
+_TIMEOUT_SECONDS = 1.0
 _MOST_AT_ONCE = 100  # events of a job in one reading
 _MOST_WAITING = 200  # events for a follower who does not take them; then it gets the present state instead
 
@@ -130,8 +130,12 @@ class Follower:
             NotFoundError: `job-not-found`.
             StoreUnavailableError: Redis is gone.
         """
-        with unavailable_named():
-            return await self.look(job_id)
+        try:
+            async with asyncio.timeout(_TIMEOUT_SECONDS):
+                with unavailable_named():
+                    return await self.look(job_id)
+        except TimeoutError:
+            raise StoreUnavailableError("the job store does not answer") from None
 
     async def look(self, job_id: str) -> tuple[JobRecord, int | None]:
         """The same, with the client's own errors."""

@@ -90,8 +90,6 @@ def _older(
     """The jobs before `last`, newest first; None in place of a record that has just been deleted."""
     newest = f"({last}" if last else "+"
     oldest = f"[{oldest_id(wanted.since)}" if wanted.since is not None else "-"
-    if last and wanted.since is not None and last <= oldest[1:]:
-        return []
     found = client.zrange(index_key(tenant), newest, oldest, desc=True, bylex=True, offset=0, num=most)
     ids = [text(job_id) for job_id in found]
     return list(zip(ids, read(client, ids), strict=True))
