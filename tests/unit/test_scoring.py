@@ -12,14 +12,15 @@ import pytest
 
 from bitextmine.artifacts import ArtifactStore
 from bitextmine.bitext import Bitext
-from bitextmine.corpus import Corpus, CorpusFile, ingest
-from bitextmine.encoders import Encoder
+from bitextmine.corpus import Corpus, CorpusFile, CorpusFormat, ingest
+from bitextmine.encoders import Encoder, open_encoder
 from bitextmine.errors import CorpusInputError, LanguageError, ParameterError
 from bitextmine.margin import Margin
 from bitextmine.mining import MiningParameters, mine
 from bitextmine.pair_files import IngestedPairs, PairFile, PairFormat, delete_ingested, ingest_pairs
 from bitextmine.resources import Resources
 from bitextmine.scoring import Background, ScoringParameters, neighborhoods, score_file
+from bitextmine.workspace import default_encoders_dir
 from tests.tiny_encoder import build_tiny_encoder
 
 DEU, ENG = "deu_Latn", "eng_Latn"
@@ -93,6 +94,25 @@ def test_pairs_of_a_mining_job_get_its_scores_and_ranks(
             assert getattr(pair, name) == pytest.approx(getattr(truth, name), abs=1e-6), name
         assert (pair.src_rank, pair.tgt_rank) == (truth.src_rank, truth.tgt_rank)
         assert pair.direction is None
+
+
+@pytest.mark.encoder
+def test_pairs_of_a_mining_job_with_muse_get_its_scores(store: ArtifactStore) -> None:
+    encoders = default_encoders_dir()
+    if not (encoders / "muse").is_dir():
+        pytest.skip(f"muse is not installed in {encoders}: run `bitextmine encoders pull muse`")
+    demo = Path(__file__).parents[2] / "demo"
+    corpora = tuple(
+        ingest(CorpusFile(demo / f"{lang[:3]}.jsonl", lang, CorpusFormat.JSONL), store) for lang in (DEU, ENG)
+    )
+    encoder = open_encoder("muse", encoders, threads=2)
+    mined = by_texts(mine(*corpora, encoder, store, MiningParameters()))
+    pairs = pairs_of(list(mined)[::-1], store)
+    scored = by_texts(score_file(pairs, named(corpora), encoder, store, ScoringParameters(), resources=RESOURCES))
+    assert list(scored) == list(mined)
+    for texts, pair in scored.items():
+        for name in ("margin", "cosine", "src_mean", "tgt_mean"):
+            assert getattr(pair, name) == pytest.approx(getattr(mined[texts], name), abs=1e-5), name
 
 
 def test_pairs_come_by_falling_margin_with_their_lines(
