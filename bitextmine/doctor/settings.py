@@ -18,6 +18,10 @@ _READERS = {"the API": "bitextmine_service.settings", "the worker": "bitextmine_
 _PATIENCE = 60.0
 
 
+_CORRECT = "correct the variable, or unset it; docs/operations.md has them all"
+_ADDED = "Kubernetes adds it where a service is named bitextmine: set enableServiceLinks: false in the pod"
+
+
 @dataclass(slots=True)
 class Settings:
     """What the API and the worker make of the environment."""
@@ -48,6 +52,10 @@ def read_settings() -> Settings:
     return found
 
 
+def _by_kubernetes(value: str) -> bool:
+    return value.startswith(("tcp://", "udp://"))
+
+
 def settings(found: Settings, environment: Mapping[str, str]) -> Iterator[Finding]:
     """
     Args:
@@ -56,7 +64,8 @@ def settings(found: Settings, environment: Mapping[str, str]) -> Iterator[Findin
     given = sorted(name for name in environment if name.startswith(PREFIX))
     unknown = [name for name in given if name not in found.variables]
     for line in found.problems:
-        yield problem(_CHECK, line, "correct the variable, or unset it; docs/operations.md has them all")
+        variable = line.partition(":")[0]
+        yield problem(_CHECK, line, _ADDED if _by_kubernetes(environment.get(variable, "")) else _CORRECT)
     for name in unknown:
         near = get_close_matches(name, found.variables, n=1)
         todo = f"did you mean {near[0]}?" if near else "unset it; docs/operations.md has all that there are"

@@ -61,7 +61,11 @@ class ServiceSettings(BaseSettings):
     allow_cpu_fallback: bool = Field(default=False, description="Whether the CPU will do where cuda does not work.")
     log_level: LogLevel = "INFO"
     log_format: LogFormatName = Field(default=LogFormat.TEXT, description="text, or json: an object a line.")
-    ready_encoder: str | None = Field(default=None, description="What /readyz tries; unset: muse, else the first.")
+    ready_encoder: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$",
+        description="What /readyz tries; unset: muse where it is installed, else the first.",
+    )
     drain_seconds: float = Field(default=0, ge=0, le=3600, description="Told to stop: how long to fail /readyz first.")
     shutdown_seconds: float = Field(default=10, ge=0, le=86_400, description="Then: for requests in flight to end.")
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from bitextmine.jobs.queue import connect
 from bitextmine.jobs.record import JobError, JobKind, JobProgress, JobState
 from bitextmine.jobs.store import JobStore
 from bitextmine.jobs.totals import Count, Total
+from tests.integration.conftest import WorkerProcess
 from tests.integration.service import ENCODER, Api, Service, numbered, service
 from tests.integration.waiting import wait_until
 
@@ -201,3 +204,31 @@ def test_hosts_that_are_silent_have_no_gpus(client: redis.Redis) -> None:
     reports.tell("a", [Gpu(0, "H200", 1, 2)], 60.0)
     reports.tell("b", [Gpu(0, "H200", 1, 2)], -1.0)
     assert reports.read() == {"a": [Gpu(0, "H200", 1, 2)]}
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("echo '0, NVIDIA H200, 512, 143771'", [Gpu(0, "NVIDIA H200", 512 << 20, 143771 << 20)]),
+        ("echo 'no devices were found'; exit 6", None),
+    ],
+)
+def test_workers_tell_what_the_driver_says(
+    answer: str,
+    expected: list[Gpu] | None,
+    client: redis.Redis,
+    redis_url: str,
+    tmp_path: Path,
+    start_worker: Callable[..., WorkerProcess],
+) -> None:
+    """With a program in the driver's place that answers as it does."""
+    (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{answer}\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    worker = start_worker(redis_url, PATH=f"{tmp_path}:{os.environ['PATH']}")
+    reports = GpuReports(client)
+    if expected:
+        wait_until(lambda: reports.read() == {socket.gethostname(): expected}, "the worker has told")
+    else:
+        wait_until(JobStore(client).leases.workers, "the worker lives all the same")
+        assert reports.read() == {}
+    assert worker.stop() == 0

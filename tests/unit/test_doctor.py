@@ -287,6 +287,14 @@ def test_variables_that_nothing_reads() -> None:
     assert levels(settings.settings(Settings(problems=["BITEXTMINE_PORT: no"]), {})) == PROBLEM
 
 
+def test_what_kubernetes_adds_is_told_from_what_was_mistyped() -> None:
+    found = Settings({"BITEXTMINE_PORT"}, ["BITEXTMINE_PORT: Input should be a valid integer"])
+    (added,) = settings.settings(found, {"BITEXTMINE_PORT": "tcp://10.0.0.1:8000"})
+    (typed,) = settings.settings(found, {"BITEXTMINE_PORT": "800O"})
+    assert "enableServiceLinks: false" in added.todo
+    assert "Kubernetes" not in typed.todo
+
+
 def test_an_address_that_is_not_of_this_machine() -> None:
     assert levels(port.port("192.0.2.1", 8000)) == PROBLEM
     assert levels(port.port("no such host", 8000)) == PROBLEM

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from bitextmine.encoders import Encoder
-from bitextmine.encoders.pool import EncoderPool, estimated_tokens
-from bitextmine.errors import ParameterError
+from bitextmine.encoders.pool import Batch, EncoderPool, estimated_tokens
+from bitextmine.errors import EncoderError, ParameterError
 from tests.tiny_encoder import build_tiny_encoder
-from tests.unit.gated_encoder import SECONDS, TEXTS, GatedEncoder, MakePool, busy, pools_of, refused
+from tests.unit.gated_encoder import PLENTY, SECONDS, TEXTS, GatedEncoder, MakePool, busy, pools_of, refused
 
 
 @pytest.fixture(scope="module")
@@ -197,3 +197,28 @@ def test_impossible_pools_are_refused(encoder: GatedEncoder, threads: int, max_t
 @pytest.mark.parametrize(("text", "expected"), [("", 2), ("x", 3), ("abcd", 4), ("字" * 10, 7), ("a" * 1000, 64)])
 def test_costs_are_estimated_from_the_length(text: str, expected: int) -> None:
     assert estimated_tokens(text, 64) == expected
+
+
+def test_what_waits_is_told_and_each_batch_is_told_of(encoder: GatedEncoder) -> None:
+    batches: list[Batch] = []
+    pool = EncoderPool(encoder, threads=1, max_tokens=PLENTY, observe=batches.append)
+    first = busy(pool, encoder)
+    others = [pool.submit(["the museum " * 100]), pool.submit(["x", "y"])]
+    assert pool.waiting == 2
+    encoder.gate.set()
+    done = [future.result(SECONDS) for future in (first, *others)]
+    pool.close()
+    assert pool.waiting == 0
+    assert [(batch.encoder, batch.sentences, batch.truncated) for batch in batches] == [("tiny", 1, 0), ("tiny", 3, 1)]
+    assert [batch.tokens for batch in batches] == [done[0].tokens, done[1].tokens + done[2].tokens]
+
+
+def test_batches_that_fail_are_not_counted(encoder: GatedEncoder) -> None:
+    batches: list[Batch] = []
+    pool = EncoderPool(encoder, threads=1, max_tokens=PLENTY, observe=batches.append)
+    encoder.wrong = len(encoder.tokenize(["x"]).ids)
+    encoder.gate.set()
+    with pytest.raises(EncoderError):
+        pool.submit(["x"]).result(SECONDS)
+    pool.close()
+    assert batches == []
