@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from bitextmine.artifacts import Artifact
-from bitextmine.corpus import Corpus
+from bitextmine.corpus import Corpus, Refusal
+from bitextmine.corpus.refused import REFUSED, read_refusals
 from bitextmine.files import file_sha256
 from bitextmine.margin import Direction, Pairs
 from bitextmine.pairs_file import (
@@ -155,6 +156,11 @@ class Bitext:
             matching = reader.span(margins)
             wanted = matching[::step][start : start + limit]
             return PairsPage(list(reader.pairs(wanted[::step]))[::step], len(matching))
+
+    def refusals(self, start: int = 0, limit: int | None = None) -> Iterator[Refusal]:
+        """Of given pairs, those that could not be used, in the order of their file; of mined ones there are none."""
+        path = self.artifact.path / REFUSED
+        return read_refusals(path, start, limit) if path.exists() else iter(())
 
 
 def write_pairs(path: Path, pairs: Pairs, src: Corpus, tgt: Corpus) -> None:

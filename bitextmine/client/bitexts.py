@@ -7,6 +7,7 @@ from typing import TypeAlias
 from urllib.parse import quote
 
 from bitextmine.client.answers import LOST, answered, model, opened, unreachable
+from bitextmine.client.corpus_results import RefusedLine
 from bitextmine.client.destination import Destination, Target
 from bitextmine.client.operation import Group, Mode, listing, operation
 from bitextmine.client.pages import all_items
@@ -52,6 +53,15 @@ class Bitexts(Group[Mode]):
         """
         bounds = {"min_margin": min_margin, "max_margin": max_margin, "order": order}
         yield from all_items(Pair, f"{_path(bitext)}/pairs", bounds)
+
+    @listing
+    def refused(self, bitext: WhichBitext) -> Emitting[RefusedLine]:
+        """Of a bitext that was given and scored, the lines of its file (in TMX, the units) that could not be used.
+
+        Raises:
+            ServiceError: `bitext-not-found`.
+        """
+        yield from all_items(RefusedLine, f"{_path(bitext)}/refused", {})
 
     @operation
     def download(

@@ -176,6 +176,8 @@ def test_a_file_becomes_a_bitext_with_the_scores_of_a_mining_job(api: Api, mined
     assert (result["pairs"], result["lines"], result["refused"]) == (len(mined), len(mined) + 1, {"not-utf8": 1})
     found = pages(api, result["bitext"])
     assert_same_scores(found, mined)
+    refused = api.http.get(f"/v1/bitexts/{result['bitext']}/refused").json()
+    assert [(line["line"], line["reason"]) for line in refused["items"]] == [(1, "not-utf8")]
     by_texts = {(pair["src"], pair["tgt"]): pair for pair in mined}
     for pair in found:
         truth = by_texts[pair["src"], pair["tgt"]]
@@ -287,7 +289,7 @@ def test_sent_again_with_its_key_a_file_makes_one_job(api: Api, mined: Pairs) ->
 
 def test_a_file_that_came_in_pieces_is_scored(api: Api, mined: Pairs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bitextmine.client.corpora.IN_PIECES_BYTES", 100)
-    content = "".join(json.dumps(pair) + "\n" for pair in texts(mined)).encode()
+    content = "".join(json.dumps(pair) + "\n" for pair in texts(mined)).encode() + b"{"
     with Client(api.url) as client:
         accepted = client.score_file(
             io.BytesIO(content), file_name="old.jsonl", src_lang="de", tgt_lang="en", encoder=ENCODER, **BACKGROUNDS
@@ -295,6 +297,7 @@ def test_a_file_that_came_in_pieces_is_scored(api: Api, mined: Pairs, monkeypatc
         done = client.jobs.wait(accepted)
         found = [pair.model_dump() for pair in client.bitexts.pairs(done)]
         assert_same_scores(found, mined)
+        assert [(line.source, line.line) for line in client.bitexts.refused(done)] == [("old.jsonl", len(mined) + 1)]
         pairs = [(pair["src"], pair["tgt"]) for pair in mined]
         scores = client.score(pairs, src_lang="de", tgt_lang="en", encoder=ENCODER, **BACKGROUNDS).scores
         assert_same_scores([each.model_dump() for each in scores], mined)
@@ -306,6 +309,12 @@ def test_a_file_that_came_in_pieces_is_scored(api: Api, mined: Pairs, monkeypatc
     problem(response, 404, "upload-not-found")
     problem(job(api, b"a\tb\n", upload="0" * 32), 422, "invalid-parameter")
     problem(job(api, b"", upload="../../etc/passwd"), 422, "invalid-request")
+
+
+def test_of_a_mined_bitext_nothing_was_refused(api: Api) -> None:
+    (bitext,) = (each for each in api.http.get("/v1/bitexts").json()["items"] if each["made_by"] == "mining")
+    assert api.http.get(f"/v1/bitexts/{bitext['id']}/refused").json() == {"items": [], "next_cursor": None}
+    problem(api.http.get("/v1/bitexts/nowhere/refused"), 404, "bitext-not-found")
 
 
 def test_a_job_that_is_cancelled_before_it_runs_leaves_nothing(running: Service, api: Api) -> None:

@@ -15,9 +15,10 @@ from pydantic import Field
 from bitextmine.bitext import KIND, Bitext, MarginRange, Order, pair_record
 from bitextmine.errors import ArtifactError, NotFoundError, ParameterError
 from bitextmine.exports import Compression, Export, ExportFormat, Side
-from bitextmine_service.context import Context, Ctx, Cursor, Limit, MineCtx
+from bitextmine_service.context import Context, Ctx, Cursor, Limit, MineCtx, decode_cursor, page
 from bitextmine_service.downloads import MEDIA_TYPES, Download
 from bitextmine_service.models.bitexts import BitextOut, BitextPage, PairOut, PairPage
+from bitextmine_service.models.corpora import RefusedLine, RefusedPage
 from bitextmine_service.problems import documented
 
 router = APIRouter(prefix="/v1/bitexts", tags=["bitexts"])
@@ -99,6 +100,17 @@ def get_pairs(
         total=page.total,
         next_cursor=f"{following}-{sign}" if following < page.total else None,
     )
+
+
+@router.get("/{bitext_id}/refused", responses=documented(HTTPStatus.NOT_FOUND))
+def get_refused_pairs(context: Ctx, bitext_id: BitextId, limit: Limit = 100, cursor: Cursor = None) -> RefusedPage:
+    """Of a bitext that was given and scored, the lines of its file (in TMX, the units) that could not be used."""
+    start = decode_cursor(cursor)
+    bitext = _open(context, bitext_id)
+    lines, following = page(bitext.refusals(start, limit + 1), start, limit)
+    source = bitext.parameters["src_source"]
+    items = [RefusedLine(source=source, line=each.line, reason=each.reason, detail=each.detail) for each in lines]
+    return RefusedPage(items=items, next_cursor=following)
 
 
 @router.get(
