@@ -15,9 +15,10 @@ UNSURE = "unsure"
 _SURE = 0.5  # of the identifier's probability; below it a sentence looks like no language in particular
 _CHARS = 300  # of a sentence, looked at
 _ALL_LABELS = 1000
+_FEW = 5  # labels, of which the others share next to nothing
 _SCRIPTS = "aéжαאاअঅਅઅଅஅఅಅഅකกກཀကაአកᠠあ中한ހա"  # a label shows where it may apply
 _SAME = {"als": "gsw", "eml": "egl", "bh": "bho"}  # labels after Wikipedias, which are not the codes of ISO 639
-_HARDLY_TOLD_APART = ({"nob", "nor"}, {"ara", "arz"}, {"bos", "hrv", "srp"}, {"ind", "msa"})
+_HARDLY_TOLD_APART = ({"nob", "nor"}, {"ara", "arz"}, {"bos", "hrv", "srp"}, {"ind", "msa"}, {"zho", "yue", "wuu"})
 
 
 def identify(sentences: Sequence[str]) -> list[str]:
@@ -28,6 +29,21 @@ def identify(sentences: Sequence[str]) -> list[str]:
         best = detector.detect(sentence[:_CHARS], k=1)
         sure = bool(best) and best[0]["score"] >= _SURE
         found.append(_language(best[0]["lang"]) if sure else UNSURE)
+    return found
+
+
+def chances(sentences: Sequence[str], lang: str) -> list[tuple[float, float]]:
+    """How likely each sentence is of the language (ISO 639-3), or one hardly told apart, and of the likeliest other."""
+    detector = _detector()
+    found = []
+    for sentence in sentences:
+        own = other = 0.0
+        for each in detector.detect(sentence[:_CHARS], k=_FEW):
+            if agree(lang, _language(each["lang"])):
+                own += each["score"]
+            else:
+                other = max(other, each["score"])
+        found.append((own, other))
     return found
 
 

@@ -1,0 +1,193 @@
+"""Filters of pairs: what each drops, what each leaves alone in every script, and the chain's accounting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bitextmine.filters import KEPT, PairBatch, PairFilter, default_filters, run_filters
+from bitextmine.filters.boilerplate import Boilerplate
+from bitextmine.filters.ceiling import Ceiling
+from bitextmine.filters.copies import Copy, Overlap
+from bitextmine.filters.language import Language
+from bitextmine.filters.lengths import LengthRatio
+from bitextmine.filters.marks import Addresses, Punctuation
+from bitextmine.filters.numbers import Numbers
+
+DOCS = Path(__file__).parents[2] / "docs" / "filters.md"
+
+
+def batch(*pairs: tuple[str, str], langs: tuple[str, str] = ("deu_Latn", "eng_Latn")) -> PairBatch:
+    src, tgt = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    return PairBatch(src, tgt, np.linspace(1.5, 1.0, len(pairs), dtype=np.float32), *langs)
+
+
+def accepts(rule: PairFilter, src: str, tgt: str, **langs: tuple[str, str]) -> bool:
+    return bool(rule.accept(rule.score(batch((src, tgt), **langs)))[0])
+
+
+@pytest.mark.parametrize(
+    ("rule", "src", "tgt"),
+    [
+        (Copy(), "Radio Tirana 93,4", "Radio Tirana 93.4"),
+        (Copy(), "BERLIN  MITTE", "Berlin-Mitte"),
+        (Copy(), "ﬁle", "FILE"),
+        (Overlap(), "Bach, Händel, Vivaldi, Telemann und Purcell", "Bach, Händel, Vivaldi, Telemann, Purcell"),
+        (Numbers(), "Der Vertrag wurde 1648 geschlossen.", "The treaty was made in 1684."),
+        (Numbers(), "Es kostet 1250 Euro.", "It is rather dear."),
+        (Numbers(), "Am 17. kamen 45 Gäste.", "On the 17th 54 guests came."),
+        (Numbers(), "人口は３５６７人です。", "It has 3,576 inhabitants."),
+        (Addresses(), "Mehr auf www.hafen.example", "More at www.airport.example"),
+        (Addresses(), "https://hafen.example/a", "https://hafen.example/a"),
+        (Addresses(), "Schreiben Sie an rat@stadt.example!", "Do write to us!"),
+        (Punctuation(), "........ 12", "Total"),
+        (Punctuation(), "", "Nothing"),
+        (Ceiling(most=1.2), "hoch", "high"),
+    ],
+)
+def test_what_is_wrong_is_dropped_with_a_reason(rule: PairFilter, src: str, tgt: str) -> None:
+    scores = rule.score(batch((src, tgt)))
+    assert not rule.accept(scores)[0]
+    assert rule.reason(float(scores[0]))
+
+
+@pytest.mark.parametrize(
+    ("rule", "src", "tgt"),
+    [
+        (Copy(), "Das Museum ist geschlossen.", "The museum is closed."),
+        (Copy(), "東京は大きい。", "Tokyo is large."),
+        (Overlap(), "Anna und Tom", "Anna and Tom"),
+        (Numbers(), "Sie hat 1.200.000 Einwohner.", "It has 1.2 million inhabitants."),
+        (Numbers(), "该市有120万人口。", "The city has 1,200,000 inhabitants."),
+        (Numbers(), "ولد عام ١٩٤٥.", "He was born in 1945."),
+        (Numbers(), "Am 3. Mai 2011 um 14.30 Uhr", "At 2:30 p.m. on May 3, 2011"),
+        (Numbers(), "Ich bin 20.", "I am twenty."),
+        (Numbers(), "20世纪90年代末", "the late 1990s"),
+        (Numbers(), "Er hat drei Kinder.", "He has 3 children."),
+        (Addresses(), "Siehe http://rat.example.", "See http://rat.example"),
+        (Addresses(), "Ohne Adresse", "Without an address"),
+        (Punctuation(), "ฉันรักน้ำที่นี่", "I love the water here"),
+        (Punctuation(), "لَا يَهُمُّ", "It does not matter"),
+        (Punctuation(), "हिन्दी में", "in Hindi"),
+        (Ceiling(), "hoch", "high"),
+    ],
+)
+def test_good_pairs_of_any_script_are_left_alone(rule: PairFilter, src: str, tgt: str) -> None:
+    assert accepts(rule, src, tgt)
+
+
+@pytest.mark.parametrize(
+    ("src", "tgt", "langs"),
+    [
+        ("The committee met on Tuesday evening.", "The committee met in the evening.", ("deu_Latn", "eng_Latn")),
+        ("Der Rat tagte am Dienstag im Rathaus.", "Der Ausschuss tagte am Abend.", ("deu_Latn", "eng_Latn")),
+        ("Совет собрался во вторник.", "The council met on Tuesday.", ("ukr_Cyrl", "eng_Latn")),
+    ],
+)
+def test_a_side_in_another_language_is_dropped(src: str, tgt: str, langs: tuple[str, str]) -> None:
+    assert not accepts(Language(), src, tgt, langs=langs)
+
+
+@pytest.mark.parametrize(
+    ("src", "tgt", "langs"),
+    [
+        ("Der Rat tagte am Dienstag im Rathaus.", "The council met on Tuesday.", ("deu_Latn", "eng_Latn")),
+        ("不到60年前，保守党在苏格兰拥有多数席位。", "The Conservatives held a majority.", ("zho_Hans", "eng_Latn")),
+        ("玫瑰香水的味道充满了房间。", "The smell of roses filled the room.", ("zho_Hans", "eng_Latn")),
+        ("ฉันรักเมืองนี้มาก", "I love this town very much.", ("tha_Thai", "eng_Latn")),
+        ("OK, Tom", "Ok, Tom", ("deu_Latn", "eng_Latn")),
+        ("Ni siyakuthanda kakhulu bantwana.", "We love you children.", ("xho_Latn", "eng_Latn")),
+    ],
+)
+def test_languages_that_are_right_short_or_unknown_pass(src: str, tgt: str, langs: tuple[str, str]) -> None:
+    assert accepts(Language(), src, tgt, langs=langs)
+
+
+def of_lengths(ratio: float, count: int, seed: int = 0) -> PairBatch:
+    rng = np.random.default_rng(seed)
+    src = rng.integers(10, 200, count)
+    tgt = np.maximum((ratio * src + ratio * rng.normal(0, 1, count) * np.sqrt(6 * src)).astype(int), 1)
+    return batch(*(("a" * one, "b" * other) for one, other in zip(src, tgt, strict=True)))
+
+
+@pytest.mark.parametrize("ratio", [0.3, 1.0, 2.9])
+def test_lengths_are_fitted_to_the_languages(ratio: float) -> None:
+    pairs = of_lengths(ratio, 400)
+    rule = LengthRatio().fitted([pairs])
+    assert rule.ratio == pytest.approx(ratio, rel=0.2)
+    assert rule.accept(rule.score(pairs)).mean() > 0.98
+    wrong = batch(("a" * 150, "b" * int(150 * ratio * 4)), ("a" * 400, "b" * int(400 * ratio / 5)))
+    scores = rule.score(wrong)
+    assert not rule.accept(scores).any()
+    assert "longer" in rule.reason(scores[0])
+    assert "shorter" in rule.reason(scores[1])
+
+
+def test_lengths_are_fitted_in_spite_of_wrong_pairs() -> None:
+    right, wrong = of_lengths(1.0, 400), of_lengths(4.0, 100, seed=1)
+    assert LengthRatio().fitted([right, wrong]).ratio == pytest.approx(1.0, rel=0.2)
+
+
+def test_few_pairs_are_no_reason_to_fit() -> None:
+    assert LengthRatio().fitted([of_lengths(3.0, 5)]) == LengthRatio()
+    assert LengthRatio().fitted([]) == LengthRatio()
+
+
+def test_templates_are_counted_over_all_batches_but_for_their_digits() -> None:
+    templates = [(f"Seite {n} von 900", f"Page {n} of 900") for n in range(40)]
+    batches = [batch(*templates[:20], ("Der Regen hört auf.", "The rain stops.")), batch(*templates[20:])]
+    rule = Boilerplate(most=30).fitted(batches)
+    assert rule.score(batches[0]).tolist() == [40.0] * 20 + [1.0]
+    assert rule.accept(rule.score(batches[0])).tolist() == [False] * 20 + [True]
+    assert "40 pairs" in rule.reason(40.0)
+
+
+def test_a_template_of_one_side_counts_for_that_side_only() -> None:
+    rule = Boilerplate().fitted([batch(("Seite 1", "Haus"), ("Haus", "Page"), ("Baum", "Haus"))])
+    assert rule.score(batch(("Haus", "Baum"), ("Ast", "Haus"))).tolist() == [1.0, 2.0]
+
+
+def test_each_pair_is_dropped_by_the_first_and_counted_by_all() -> None:
+    pairs = [
+        ("Es kam 1648 zum Frieden.", "Peace was made in 1648."),
+        ("Es kostet 1250 Euro.", "It costs 1520 euros."),
+        ("www.hafen.example 1250", "www.airport.example 1520"),
+        ("Radio Tirana 93", "Radio Tirana 93"),
+    ]
+    halves = [batch(*pairs[:2]), batch(*pairs[2:])]
+    found = run_filters(lambda: halves, [Numbers(), Addresses(), Copy()])
+    assert found.dropped_by.tolist() == [KEPT, 0, 0, 2]
+    report = found.report
+    assert (report.pairs, report.kept) == (4, 1)
+    assert [(each.name, each.dropped, each.alone) for each in report.filters] == [
+        ("numbers", 2, 2),
+        ("addresses", 0, 1),
+        ("copy", 1, 1),
+    ]
+    assert [example.row for example in report.filters[0].examples] == [1, 2]
+    assert report.filters[2].examples[0].reason == "both sides are the same"
+    assert run_filters(lambda: halves, [Numbers()], examples=1).report.filters[0].examples[0].row == 1
+
+
+def test_nothing_to_filter() -> None:
+    found = run_filters(list)
+    assert (len(found.dropped_by), found.report.pairs, found.report.kept) == (0, 0, 0)
+
+
+@given(st.lists(st.tuples(st.text(max_size=30), st.text(max_size=30)), max_size=8), st.integers(0, 8))
+def test_any_text_is_scored_and_batches_make_no_difference(pairs: list[tuple[str, str]], cut: int) -> None:
+    whole = run_filters(lambda: [batch(*pairs)], default_filters())
+    parts = run_filters(lambda: [batch(*pairs[:cut]), batch(*pairs[cut:])], default_filters())
+    assert whole.dropped_by.tolist() == parts.dropped_by.tolist()
+    assert [each.alone for each in whole.report.filters] == [each.alone for each in parts.report.filters]
+
+
+def test_each_filter_has_an_entry_in_the_docs() -> None:
+    names: Iterable[str] = [each.name for each in (*default_filters(), Ceiling())]
+    text = DOCS.read_text(encoding="utf-8")
+    assert [name for name in names if f"## `{name}`" not in text] == []
