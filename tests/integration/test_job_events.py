@@ -259,6 +259,16 @@ def test_a_job_that_is_not_there_is_404(api: Api, path: str) -> None:
     assert document.headers["content-type"] == "application/problem+json"
 
 
+def test_what_happens_at_one_process_is_told_by_another(running: Service, api: Api, job_id: str) -> None:
+    other = running.start_api()
+    with events(other.http, job_id) as stream:
+        last = stream.next("job").number
+        api.http.post(f"/v1/jobs/{job_id}/cancel").raise_for_status()
+        assert [told(event) for event in stream] == [("job", "cancelled"), ("end", "cancelled")]
+    with events(api.http, job_id, last) as stream:  # and one goes on where the other was left
+        assert [told(event) for event in stream] == [("job", "cancelled"), ("end", "cancelled")]
+
+
 def test_a_quiet_stream_is_kept_alive(api: Api, store: JobStore, job_id: str) -> None:
     with events(api.http, job_id) as stream:
         stream.next("job")

@@ -77,7 +77,9 @@ def test_jobs_are_listed_by_state_kind_corpus_and_time(api: Api, mined: dict[str
     "query",
     [
         {"state": "done"}, {"kind": "search"}, {"corpus": "../etc"}, {"created_after": "yesterday"},
-        {"created_after": "2026-05-01T12:00:00"}, {"limit": 0}, {"limit": 1001}, {"limit": "many"}, {"what": "else"},
+        {"created_after": "2026-05-01T12:00:00"}, {"created_before": "0.5"}, {"created_before": "1700000000"},
+        {"created_after": "2026-13-01T12:00:00Z"}, {"created_after": "2026-05-01"},
+        {"limit": 0}, {"limit": 1001}, {"limit": "many"}, {"what": "else"},
         {"state": ["queued"] * 11}, {"cursor": "x" * 201},
     ],
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -20,6 +21,17 @@ Recall = Annotated[
     Strict(),
     Field(ge=LEAST_RECALL, le=MOST_RECALL, description="Share of true neighbours that ivf and ivfpq aim at."),
 ]
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
+
+
+def _rfc_3339(value: object) -> object:
+    """Pydantic would take numbers too."""
+    if isinstance(value, str) and not _RFC_3339.fullmatch(value):
+        raise ValueError("write a time with its offset, as 2026-05-01T12:00:00Z (a + is written %2B in a query)")
+    return value
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_rfc_3339)]
 _INTERNAL = ("upload", "root", "state", "token", "max_chars", "max_bytes", "max_sentences")
 _HIDDEN = {"spec", "tenant", "worker", "fruitless_attempts", "version", "request_id", "trace_id"}
 
@@ -56,10 +68,10 @@ class JobsWanted(BaseModel):
     state: list[JobState] = Field(default=[], max_length=10, description="In one of these states.")
     kind: list[JobKind] = Field(default=[], max_length=10, description="Of one of these kinds.")
     corpus: Name | None = Field(default=None, description="That read or make the corpus of this name.")
-    created_after: AwareDatetime | None = Field(
+    created_after: Time | None = Field(
         default=None, description="Created then or later; RFC 3339 with an offset, as 2026-05-01T12:00:00Z."
     )
-    created_before: AwareDatetime | None = Field(default=None, description="Created earlier than that.")
+    created_before: Time | None = Field(default=None, description="Created earlier than that.")
     limit: int = Field(default=100, ge=1, le=1000, description="Most items of a page.")
     cursor: str | None = Field(default=None, max_length=200, description="The next_cursor of the page before.")
 
