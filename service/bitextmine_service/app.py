@@ -15,7 +15,7 @@ from bitextmine.encoders.opened import OpenEncoders, PoolOptions
 from bitextmine.jobs.following import Follower, running
 from bitextmine.jobs.queue import connect, make_broker
 from bitextmine.jobs.store import JobStore
-from bitextmine_service import idempotency, problems, server
+from bitextmine_service import idempotency, problems, reference, server
 from bitextmine_service.context import Service
 from bitextmine_service.operations.metrics import Metrics
 from bitextmine_service.operations.setup import set_up
@@ -98,5 +98,6 @@ def _openapi(app: FastAPI) -> dict[str, object]:
         schemas |= definition.pop("$defs") | {"Problem": definition}
         document(schema)
         idempotency.document(schema)
+        reference.complete(schema)
         app.openapi_schema = schema
     return app.openapi_schema

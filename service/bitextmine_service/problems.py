@@ -22,7 +22,7 @@ RETRY_SECONDS = "5"
 _RETRY_SOONER = {"queue-full": "1"}  # what waits to be embedded is done within a second or few
 _MOST_ERRORS = 100  # of a request; a hundred thousand unknown fields are not all named
 _LONGEST = 300  # characters of a field's name, and of what is said of it
-_OPENAI_PATHS = ("/v1/embeddings", "/v1/models")
+OPENAI_PATHS = ("/v1/embeddings", "/v1/models")
 _OPENAI_TYPES = {HTTPStatus.UNAUTHORIZED: "authentication_error", HTTPStatus.TOO_MANY_REQUESTS: "rate_limit_error"}
 _logger = logging.getLogger(__name__)
 
@@ -160,7 +160,7 @@ def response(
         instance=instance,
         code=code,
         errors=errors or [],
-        error=_as_openai(status, code, detail) if instance.startswith(_OPENAI_PATHS) else None,
+        error=_as_openai(status, code, detail) if instance.startswith(OPENAI_PATHS) else None,
     )
     retry = {"Retry-After": _RETRY_SOONER.get(code, RETRY_SECONDS)} if status in _RETRIED else {}
     content = problem.model_dump(exclude_defaults=True)

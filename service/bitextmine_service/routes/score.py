@@ -70,6 +70,8 @@ async def score(request: Request, context: Ctx, wanted: ScoreIn) -> Response:
     responses=documented(
         HTTPStatus.NOT_FOUND,
         HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.GONE,
+        HTTPStatus.LOCKED,
         HTTPStatus.CONFLICT,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.TOO_MANY_REQUESTS,
