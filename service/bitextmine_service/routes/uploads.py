@@ -14,6 +14,7 @@ import anyio
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from fastapi.responses import JSONResponse
+from pydantic.json_schema import SkipJsonSchema
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -135,7 +136,12 @@ async def append_to_upload(
     upload_id: UploadId,
     upload_offset: Annotated[int, Header(ge=0, le=_MOST_BYTES, description="Where the piece begins.")],
     upload_checksum: Annotated[
-        str | None, Header(max_length=200, description="sha1, sha256 or md5, a space, the piece's digest in base64.")
+        str | SkipJsonSchema[None],
+        Header(
+            max_length=200,
+            description="sha1, sha256 or md5, a space, the piece's digest in base64.",
+            json_schema_extra={"pattern": f"^({'|'.join(CHECKSUMS)}) [A-Za-z0-9+/]{{22,43}}={{1,2}}$"},
+        ),
     ] = None,
 ) -> Response:
     """Send the next piece. What came of one that breaks off is kept, unless it has a checksum."""
