@@ -26,9 +26,7 @@ _logger = logging.getLogger(__name__)
 def protect(app: FastAPI, settings: ServiceSettings, client: redis.Redis) -> None:
     """Put everything around the application's routes. The first added is the innermost."""
     ring = KeyRing(KeyStore(settings.workspace.keys)) if settings.asks_for_keys else None
-    app.add_middleware(
-        BodyLimit, max_bytes=MAX_BODY_BYTES, seconds=settings.body_seconds, is_upload=takes_files
-    )
+    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, seconds=settings.body_seconds, is_upload=takes_files)
     app.add_middleware(Authentication, ring=ring, limiter=RateLimiter(client), metrics_open=settings.metrics_open)
     if ring is None:
         local = settings.auth is AuthMode.AUTO
