@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from bitextmine.supervisor.serve import _api_grace
 from tests.integration.waiting import PATIENCE, wait_until
 
 
@@ -35,7 +37,12 @@ def _serve(data_dir: Path, port: int, **settings: str) -> subprocess.Popen[str]:
     return _start("bitextmine", "serve", "--data-dir", str(data_dir), "--port", str(port), **settings)
 
 
-WRONG = [("BITEXTMINE_LOG_LEVEL", "chatty"), ("REDIS_URL", "nonsense"), ("REDIS_URL", "redis://host:port")]
+WRONG = [
+    ("BITEXTMINE_LOG_LEVEL", "chatty"),
+    ("BITEXTMINE_LOG_FORMAT", "xml"),
+    ("REDIS_URL", "nonsense"),
+    ("REDIS_URL", "redis://host:port"),
+]
 
 
 @pytest.mark.parametrize(("name", "value"), WRONG)
@@ -82,6 +89,42 @@ def test_the_log_level_reaches_all_and_valkey_does_not_preach(tmp_path: Path, le
         assert (said in output) == (level == "Info")
     assert "bye bye" in output, "Valkey's own lines are passed on"
     assert "overcommit" not in output
+
+
+def test_as_json_every_line_of_all_processes_is_an_object(tmp_path: Path) -> None:
+    port = _free_port()
+    settings = {"BITEXTMINE_LOG_FORMAT": "JSON", "BITEXTMINE_MIN_FREE_BYTES": "0"}
+    with _serve(tmp_path / "data", port, **settings) as process:
+        wait_until(lambda: _answers(port), "the API answers")
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    found = {json.loads(line)["logger"] for line in output.splitlines()}
+    assert {"bitextmine.supervisor.processes", "valkey", "uvicorn.error", "bitextmine_indexer.worker"} <= found
+
+
+@pytest.mark.parametrize("url", ["redis://user:s3cret@host:port", "redis://:s3/cret@host", "redis://:s3cret"])
+@pytest.mark.parametrize("module", ["bitextmine", "bitextmine_service", "bitextmine_indexer"])
+def test_a_password_in_a_wrong_url_is_not_printed(tmp_path: Path, url: str, module: str) -> None:
+    arguments = ["serve"] if module == "bitextmine" else []
+    with _start(module, *arguments, REDIS_URL=url, BITEXTMINE_DATA_DIR=str(tmp_path)) as process:
+        output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2
+    assert "is not a Redis URL" in output
+    assert "s3" not in output
+    assert "cret" not in output
+
+
+@pytest.mark.parametrize(
+    ("environment", "seconds"),
+    [
+        ({}, 15),
+        ({"BITEXTMINE_DRAIN_SECONDS": "30", "BITEXTMINE_SHUTDOWN_SECONDS": "60"}, 95),
+        ({"BITEXTMINE_DRAIN_SECONDS": "soon"}, 0),
+    ],
+)
+def test_serve_gives_the_api_the_time_that_its_settings_ask_for(environment: dict[str, str], seconds: float) -> None:
+    assert _api_grace(environment) == seconds
 
 
 def _answers(port: int) -> bool:
