@@ -58,7 +58,11 @@ def test_a_scan_finds_the_nearest(
     queries, base = sides
     scorer = RowScorer(sharded(base, shard_rows))
     cosines = plain_cosines(queries, base)
-    assert_nearest(scorer.scan(queries, k), cosines, np.arange(len(base)), k)
+    found = scorer.scan(queries, k)
+    assert_nearest(found, cosines, np.arange(len(base)), k)
+    of_all = scorer.best(queries, np.tile(np.arange(len(base)), (len(queries), 1)), k)
+    assert np.array_equal(found.ids, of_all.ids)  # of equal ones those with the smallest ids
+    assert np.array_equal(found.sims, of_all.sims)
     some = np.flatnonzero(np.random.default_rng(len(base)).random(len(base)) < share)
     assert_nearest(scorer.scan(queries, k, some), cosines, some, k)
 

@@ -69,7 +69,7 @@ def assert_same_margins(bitext: Bitext, found: dict[tuple[int, int], Hit], *, me
 @pytest.mark.parametrize("k", [1, 4])
 def test_margins_are_those_that_a_job_stored(place: Place, margin: Margin, k: int) -> None:
     bitext = place.mine("de", "en", k=k, margin=margin, retrieval=Retrieval.FORWARD)
-    found, answer = online(place, corpora=["en"], lang="deu_Latn", k=k, neighborhood=k, margin=margin)
+    found, answer = online(place, corpora=["en"], lang="deu_Latn", k=k + 5, neighborhood=k, margin=margin)
     assert_same_margins(bitext, found, means=margin is not Margin.ABSOLUTE)
     if margin is not Margin.ABSOLUTE:
         assert (answer.searched[0].background, answer.searched[0].background_mined) == ("de", True)
