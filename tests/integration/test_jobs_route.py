@@ -166,6 +166,17 @@ def test_a_failed_job_is_tried_again(running: Service, api: Api, store: JobStore
     assert (bitext["k"], bitext["threshold"]) == (6, 0.5)
 
 
+def test_an_upload_whose_job_failed_is_read_again(running: Service, api: Api, store: JobStore) -> None:
+    with running.worker_paused():
+        job = api.upload("kept", numbered("Haus", 7)).json()
+        store.finish(job["id"], JobState.FAILED, error=JobError(code="disk-full", detail="no space left"))
+        again = api.http.post(f"/v1/jobs/{job['id']}/retry")
+    assert api.succeeded(again)["corpus"] == "kept"
+    assert api.http.get("/v1/corpora/kept").json()["sentences"] == 7
+    assert running.uploads == []
+    problem(api.http.post(f"/v1/jobs/{job['id']}/retry"), 409, "upload-gone")
+
+
 def test_another_try_finds_what_the_first_has_finished(running: Service, api: Api, store: JobStore) -> None:
     for name, word in (("first", "Brot"), ("second", "bread")):
         api.succeeded(api.upload(name, numbered(word, 50), "de" if name == "first" else "en"))
