@@ -22,9 +22,10 @@ CODES: dict[str, str] = {
     "list_models": "",
     "get_model": "encoder-unknown encoder-not-installed encoder-unusable invalid-parameter",
     "search": f"{_ENCODER} {_COMPUTED} {_SEARCHED} vectors-mismatch search-too-large too-many-corpora {_STORE}",
-    "score": f"{_ENCODER} {_COMPUTED} {_SEARCHED} background-needed {_STORE}",
+    "score": f"{_ENCODER} {_COMPUTED} {_SEARCHED} background-needed k-too-large corpus-too-small search-too-large "
+    f"{_STORE}",
     "create_scoring_job": f"{_FILE} {_JOB} {_ENCODER} corpus-not-found language-not-covered background-language "
-    "k-too-large invalid-k quota-exceeded artifact-damaged",
+    "corpus-too-small k-too-large artifact-damaged",
     "create_corpus": f"{_FILE} {_JOB} {_IMPORT} corpus-exists",
     "append_to_corpus": f"{_FILE} {_JOB} {_IMPORT} corpus-not-found",
     "list_corpora": "invalid-cursor",
@@ -52,8 +53,8 @@ CODES: dict[str, str] = {
     "get_bitext": "bitext-not-found artifact-damaged",
     "get_refused_pairs": "bitext-not-found invalid-cursor artifact-damaged",
     "delete_bitext": "bitext-not-found",
-    "get_pairs": "bitext-not-found invalid-cursor invalid-parameter artifact-damaged",
-    "download": "bitext-not-found invalid-export invalid-parameter artifact-damaged",
+    "get_pairs": "bitext-not-found invalid-cursor invalid-threshold artifact-damaged",
+    "download": "bitext-not-found invalid-export invalid-threshold artifact-damaged",
     "plan_mining_job": f"{_ENCODER} corpus-not-found memory-too-small invalid-parameter",
     "metrics": "",
     "list_encoders": "",
