@@ -92,6 +92,16 @@ class RowScorer:
         return np.concatenate(parts)
 
 
+def compile_loops() -> None:
+    """Compile what is not compiled yet, in seconds, or load it, so that the first search need not."""
+    scorer = RowScorer(StoredVectors.of(np.ones((1, HALF_DOT_STEP), np.float16)))
+    row = np.zeros(1, np.int64)
+    query = scorer.take(row)
+    scorer.scan(query, 1)
+    scorer.scan(query, 1, row)
+    scorer.best(query, row[:, None], 1)
+
+
 def stored_form(vectors: NDArray[np.floating]) -> NDArray[np.float16]:
     """Vectors as they would be stored: of unit length, (n, dims) float16. What is float16 already is taken as stored.
 

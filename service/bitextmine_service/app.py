@@ -56,6 +56,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.operations.watches.encoder.begin()  # so that the first request does not wait for it
+        searches.prepare()
         app.state.follower = Follower(settings.redis_url, settings.max_event_streams)
         async with running(app.state.follower):
             yield

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from bitextmine.errors import BitextmineError
 from bitextmine.online.engine import SearchEngine
+from bitextmine.search.row_scorer import compile_loops
 from bitextmine_service.settings import ServiceSettings
 
 Result = TypeVar("Result")
@@ -30,6 +31,10 @@ class SearchPool:
     def of(cls, settings: ServiceSettings) -> SearchPool:
         engine = SearchEngine(most_corpora=settings.search_corpora, most_bytes=settings.search_memory)
         return cls(engine, threads=settings.search_threads, most_queries=settings.search_queue)
+
+    def prepare(self) -> None:
+        """Have what is compiled at its first use compiled, or loaded, while nobody waits for it yet."""
+        self._threads.submit(compile_loops)
 
     @property
     def admitted(self) -> int:
