@@ -35,50 +35,56 @@ def examine(place: Workspace, *, quick: bool = False) -> Iterator[Finding]:
 def _checks(place: Workspace, known: Settings, environment: Mapping[str, str], *, quick: bool) -> dict[str, Check]:
     """By name; each loads what it needs when it is called."""
     values = known.values
-
-    def packages() -> Iterator[Finding]:
-        from bitextmine.doctor import packages
-
-        yield from packages.python(tuple(sys.version_info[:3]))
-        yield from packages.packages()
-
-    def devices() -> Iterator[Finding]:
-        from bitextmine.doctor.devices import devices
-
-        yield from devices(Provider(values.get("provider", Provider.AUTO)))
-
-    def machine() -> Iterator[Finding]:
-        from bitextmine.doctor.machine import machine
-
-        yield from machine()
-
-    def directory() -> Iterator[Finding]:
-        from bitextmine.doctor.data_directory import data_directory
-
-        yield from data_directory(place.data_dir, int(values.get("min_free_bytes", _MIN_FREE)))
-
-    def encoders() -> Iterator[Finding]:
-        from bitextmine.doctor.encoders import encoders
-
-        yield from encoders(place.encoders, quick=quick)
-
-    def redis() -> Iterator[Finding]:
-        from bitextmine.doctor.redis_server import redis_server
-
-        yield from redis_server(environment.get("REDIS_URL"), place.data_dir)
-
-    def port() -> Iterator[Finding]:
-        from bitextmine.doctor.port import port
-
-        yield from port(str(values.get("host", "127.0.0.1")), int(values.get("port", 8000)))
-
     return {
-        "packages": packages,
+        "packages": _packages,
         "settings": partial(settings, known, environment),
-        "devices": devices,
-        "machine": machine,
-        "data directory": directory,
-        "encoders": encoders,
-        "redis": redis,
-        "port": port,
+        "devices": partial(_devices, Provider(values.get("provider", Provider.AUTO))),
+        "machine": _machine,
+        "data directory": partial(_data_directory, place, int(values.get("min_free_bytes", _MIN_FREE))),
+        "encoders": partial(_encoders, place, quick=quick),
+        "redis": partial(_redis, environment.get("REDIS_URL"), place),
+        "port": partial(_port, str(values.get("host", "127.0.0.1")), int(values.get("port", 8000))),
     }
+
+
+def _packages() -> Iterator[Finding]:
+    from bitextmine.doctor import packages
+
+    yield from packages.python(tuple(sys.version_info[:3]))
+    yield from packages.packages()
+
+
+def _devices(provider: Provider) -> Iterator[Finding]:
+    from bitextmine.doctor.devices import devices
+
+    yield from devices(provider)
+
+
+def _machine() -> Iterator[Finding]:
+    from bitextmine.doctor.machine import machine
+
+    yield from machine()
+
+
+def _data_directory(place: Workspace, min_free: int) -> Iterator[Finding]:
+    from bitextmine.doctor.data_directory import data_directory
+
+    yield from data_directory(place.data_dir, min_free)
+
+
+def _encoders(place: Workspace, *, quick: bool) -> Iterator[Finding]:
+    from bitextmine.doctor.encoders import encoders
+
+    yield from encoders(place.encoders, quick=quick)
+
+
+def _redis(url: str | None, place: Workspace) -> Iterator[Finding]:
+    from bitextmine.doctor.redis_server import redis_server
+
+    yield from redis_server(url, place.data_dir)
+
+
+def _port(host: str, number: int) -> Iterator[Finding]:
+    from bitextmine.doctor.port import port
+
+    yield from port(host, number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -24,46 +25,23 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._requests = Counter(
-            "bitextmine_http_requests",
-            "Requests answered, by route template, method and status.",
-            ["route", "method", "status"],
-            registry=self.registry,
-        )
-        self._seconds = Histogram(
-            "bitextmine_http_request_seconds",
-            "From a request's first byte to its answer's last.",
-            ["route", "method"],
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self.in_flight = Gauge(
-            "bitextmine_http_requests_in_flight", "Requests that are being answered.", registry=self.registry
-        )
+        add: dict[str, Any] = {"registry": self.registry}
+        answered = "Requests answered, by route template, method and status."
+        self._requests = Counter("bitextmine_http_requests", answered, ["route", "method", "status"], **add)
+        took = "From a request's first byte to its answer's last."
+        self._seconds = Histogram("bitextmine_http_request_seconds", took, ["route", "method"], buckets=_SECONDS, **add)
+        self.in_flight = Gauge("bitextmine_http_requests_in_flight", "Requests that are being answered.", **add)
+        together = "Sentences of the batches that requests were embedded in."
         self._batches = Histogram(
-            "bitextmine_embedding_batch_sentences",
-            "Sentences of the batches that requests were embedded in.",
-            ["encoder"],
-            buckets=_SENTENCES,
-            registry=self.registry,
+            "bitextmine_embedding_batch_sentences", together, ["encoder"], buckets=_SENTENCES, **add
         )
-        self._tokens = Counter(
-            "bitextmine_embedding_tokens",
-            "Tokens that encoders read for requests.",
-            ["encoder"],
-            registry=self.registry,
-        )
-        self._truncated = Counter(
-            "bitextmine_truncated_sentences",
-            "Sentences of requests that were cut at what their encoder reads.",
-            ["encoder"],
-            registry=self.registry,
-        )
-        build = Gauge(
-            "bitextmine_build_info", "Always 1; the label says what runs.", ["version"], registry=self.registry
-        )
+        read = "Tokens that encoders read for requests."
+        self._tokens = Counter("bitextmine_embedding_tokens", read, ["encoder"], **add)
+        cut = "Sentences of requests that were cut at what their encoder reads."
+        self._truncated = Counter("bitextmine_truncated_sentences", cut, ["encoder"], **add)
+        build = Gauge("bitextmine_build_info", "Always 1; the label says what runs.", ["version"], **add)
         build.labels(__version__).set(1)
-        ProcessCollector(registry=self.registry)
+        ProcessCollector(**add)
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count an answer.
