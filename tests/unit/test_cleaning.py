@@ -220,3 +220,34 @@ def test_every_line_is_either_a_sentence_or_a_refusal_with_its_own_number(first)
         (4, Reason.CONTROL_CHARACTER),
         (5, Reason.TOO_LONG),
     ]
+
+
+@pytest.mark.parametrize(
+    ("meta", "kept"),
+    [
+        ({"b": " cafe\u0301 ", "a": ""}, '{"a": "", "b": "café"}'),
+        ({str(n): "x" * 256 for n in range(10, 26)}, json.dumps({str(n): "x" * 256 for n in range(10, 26)})),
+        ({"x" * 64: "y"}, json.dumps({"x" * 64: "y"})),
+        ({}, None),
+        (None, None),
+    ],
+)
+def test_metadata_is_cleaned_and_written_out_with_its_names_in_order(meta: object, kept: str | None) -> None:
+    block = clean(record(text="hello", meta=meta), form=JSONL)
+    assert (block.texts, block.metas) == (["hello"], [kept])
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        *("text", 1, True, [], [{}], {"a": 1}, {"a": None}, {"a": ["b"]}, {"a": {"b": "c"}}, {"a": "x" * 257}),
+        *({"x" * 65: "a"}, {"": "a"}, {" ": "a"}, {str(n): "x" for n in range(17)}, {"a": "b\tc"}, {"a\n": "b\u0085c"}),
+    ],
+)
+def test_metadata_that_is_none_refuses_its_line(meta: object) -> None:
+    block = clean(record(text="hello", meta=meta), record(text="good"), form=JSONL)
+    assert block.texts == ["good"]
+    [refusal] = block.refused
+    assert refusal.reason is Reason.BAD_RECORD
+    assert refusal.detail.startswith('"meta"')
+    assert len(refusal.detail) < 100

@@ -122,7 +122,9 @@ def test_a_writer_that_is_killed_leaves_a_true_offset_and_no_lock(uploads: Uploa
     subprocess.run([sys.executable, "-c", program, str(uploads.directory), upload], check=False)
     known = 2 if checked else 5
     assert offset_of(uploads, upload) == known
-    sent(uploads, upload, known, TEXT[known:])
+    sent(uploads, upload, known, TEXT[known : known + 1])
+    assert offset_of(uploads, upload) == known + 1
+    sent(uploads, upload, known + 1, TEXT[known + 1 :])
     assert (uploads.directory / upload).read_bytes() == TEXT
 
 
