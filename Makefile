@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: help demo serve test check format openapi bench constraints clean
+.PHONY: help demo serve test check format openapi fuzz bench constraints clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -35,6 +35,9 @@ format: $(VENV)/.dev  ## rewrite the sources as ruff formats them
 
 openapi: $(VENV)/.dev  ## rewrite openapi.yaml from the application
 	$(BIN)/python -m bitextmine_service.openapi openapi.yaml
+
+fuzz: $(VENV)/.dev  ## tens of thousands of generated requests to a running service (half an hour)
+	BITEXTMINE_FUZZ_EXAMPLES=200 $(BIN)/pytest -q --timeout 7200 tests/contract/test_schemathesis.py
 
 bench: $(VENV)/.dev  ## run the benchmarks (minutes)
 	$(BIN)/bitextmine encoders pull muse

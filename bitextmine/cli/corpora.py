@@ -56,6 +56,31 @@ def upload(
 
 
 @corpora.command()
+def statistics(name: CorpusName, server: ServerOption = SERVER_DEFAULT, key: KeyOption = None) -> None:
+    """Show what a corpus is like, as JSON: lengths, languages and scripts of its sentences, what was refused."""
+    with connected(server, key) as client:
+        typer.echo(client.corpora.statistics(name).model_dump_json(indent=2))
+
+
+@corpora.command()
+def append(
+    name: CorpusName,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Text or JSONL; plain, .gz, .xz or .zst.")],
+    form: Annotated[
+        CorpusFormat | None,
+        typer.Option("--format", show_default="by the file's name", help="How lines are written."),
+    ] = None,
+    server: ServerOption = SERVER_DEFAULT,
+    key: KeyOption = None,
+) -> None:
+    """Append a file to a corpus, and wait until its new version is ready; only new sentences are embedded."""
+    with connected(server, key) as client, progress_shown() as progress:
+        waited(client, client.corpora.append(name, file, format=form and form.value, progress=progress), progress)
+        found = client.corpora.get(name)
+    say(f"{name}: {found.sentences:,} sentences of {found.lines:,} lines")
+
+
+@corpora.command()
 def refused(name: CorpusName, server: ServerOption = SERVER_DEFAULT, key: KeyOption = None) -> None:
     """Print the lines of the corpus's file that could not be used: number, reason, detail."""
     with connected(server, key) as client:

@@ -36,7 +36,7 @@ def search(
     encoder: Annotated[
         str | None, typer.Option(show_default="muse", help="The encoder that the corpora are embedded with.")
     ] = None,
-    k: Annotated[int, typer.Option(min=1, max=100, help="Most hits of a sentence.")] = 10,
+    k: Annotated[int, typer.Option("--k", "-k", min=1, max=100, help="Most hits of a sentence.")] = 10,
     min_margin: Annotated[float | None, typer.Option(help="Drop hits with a lower margin.")] = None,
     min_cosine: Annotated[float | None, typer.Option(help="Drop hits with a lower cosine.")] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Compare with every sentence, not by an index.")] = False,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bitextmine.client.answers import checked, model, parsed, sent_once
+from bitextmine.client.answers import answered, checked, model, parsed, sent_once
 from bitextmine.client.operation import Group, Mode, operation
 from bitextmine.client.results import Answer, Encoder, Liveness, Readiness
 from bitextmine.client.steps import Call, Flow
@@ -13,7 +13,7 @@ class _Encoders(Answer):
 
 
 class Status(Group[Mode]):
-    """`client.encoders`, `client.alive`, `client.ready`"""
+    """`client.encoders`, `client.alive`, `client.ready`, `client.metrics`"""
 
     @operation
     def encoders(self) -> Flow[list[Encoder]]:
@@ -40,3 +40,13 @@ class Status(Group[Mode]):
         """
         response = yield from sent_once(Call("GET", "/readyz"))
         return parsed(Readiness, response)
+
+    @operation
+    def metrics(self) -> Flow[str]:
+        """Counters and gauges in Prometheus's text format.
+
+        Raises:
+            ServiceError: `scope-missing`, it takes a key with the scope admin.
+        """
+        response = yield from answered(Call("GET", "/metrics"))
+        return response.text

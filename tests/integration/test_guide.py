@@ -14,17 +14,23 @@ import threading
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+import yaml
 
 from bitextmine.workspace import default_encoders_dir
 from tests.guide_pages import GUIDE, PRINTED_URL, Block, Page, pages, shows
-from tests.integration.service import service
+from tests.integration.service import Api, service
 
 ROOT = Path(__file__).parents[2]
 PAGES = [page for page in pages() if page.blocks]
 PATIENCE = 120.0  # seconds for a block
+NOT_IN: dict[str, set[tuple[str, str]]] = {
+    "sh": set(),
+    "python": {("OPTIONS", "/v1/uploads")},
+}  # what clients of tus ask, and this one need not
+_ACCESS = re.compile(r"method=([A-Z]+) route=(\S+) status=(\d+)")
 
 
 @pytest.fixture
@@ -92,19 +98,40 @@ class Python:
         return printed.getvalue()
 
 
+class Running:
+    """The service of a page, or none; and which routes each kind of example has used with success."""
+
+    used: ClassVar[dict[str, set[tuple[str, str]]]] = {"sh": set(), "python": set()}
+    pages: ClassVar[set[str]] = set()
+
+    def __init__(self, api: Api | None) -> None:
+        self._api = api
+        self.url = api.url if api else ""
+
+    def note(self, block: Block, before: int) -> None:
+        """Remember the routes that a block has used; `before` is how long the log was."""
+        if self._api is not None and (block.language == "python" or "curl" in block.commands):
+            lines = _ACCESS.finditer(self._api.process.log[before:])
+            self.used[block.language] |= {(line[1], line[2]) for line in lines if int(line[3]) < 400}
+
+    @property
+    def logged(self) -> int:
+        return len(self._api.process.log) if self._api else 0
+
+
 @pytest.fixture
-def running(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The URL of a service with the page's settings; empty where it needs none."""
+def running(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    """A service with the page's settings, where it needs one."""
     page: Page = request.param
     for name, value in page.settings.items():
         monkeypatch.setenv(name, value)
     if not page.needs_service:
-        yield ""
+        yield Running(None)
         return
     (folder / "encoders").mkdir()
     (folder / "encoders" / "muse").symlink_to(default_encoders_dir() / "muse")
     with service(folder) as started:
-        yield started.api.url
+        yield Running(started.api)
         assert "Traceback" not in started.api.process.log + started.worker.log
 
 
@@ -112,17 +139,31 @@ def running(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("page", "running"), [(page, page) for page in PAGES], ids=[page.path.stem for page in PAGES], indirect=["running"]
 )
-def test_a_page_does_what_it_says(page: Page, running: str) -> None:
+def test_a_page_does_what_it_says(page: Page, running: Running) -> None:
     if any("curl" in block.commands for block in page.blocks) and not shutil.which("curl"):
         pytest.skip("curl is not installed")
     shell, python = Shell(), Python()
     try:
         for block in page.blocks:
             interpreter = shell if block.language == "sh" else python
-            printed = interpreter.run(block.commands.replace(PRINTED_URL, running))
-            _check(page, block, printed.replace(running, PRINTED_URL) if running else printed)
+            before = running.logged
+            printed = interpreter.run(block.commands.replace(PRINTED_URL, running.url))
+            _check(page, block, printed.replace(running.url, PRINTED_URL) if running.url else printed)
+            running.note(block, before)
     finally:
         shell.close()
+    running.pages.add(page.path.name)
+
+
+@pytest.mark.encoder
+@pytest.mark.parametrize("language", ["sh", "python"])
+def test_every_route_has_an_example_that_works(language: str) -> None:
+    """With curl, and in Python; found out from what the service has logged while the pages were run."""
+    if Running.pages != {page.path.name for page in PAGES}:
+        pytest.skip("not all pages were run")
+    described = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))["paths"]
+    routes = {(method.upper(), path) for path, methods in described.items() for method in methods}
+    assert routes - Running.used[language] - NOT_IN[language] == set()
 
 
 def _check(page: Page, block: Block, printed: str) -> None:
