@@ -39,7 +39,8 @@ def test_names_of_this_machine(host: str) -> None:
 @pytest.mark.parametrize(
     "host",
     ["", ":", ":8000", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "localhost:8000@evil",
-     "[::1", "::1]x", "0.0.0.0", "2130706433", "0x7f.1", "127.1", "10.0.0.1", "localhost, evil.example", "[localhost]:x"],
+     "[::1", "::1]x", "0.0.0.0",
+     "2130706433", "0x7f.1", "127.1", "10.0.0.1", "localhost, evil.example", "[localhost]:x"],
 )  # fmt: skip
 def test_names_of_others(host: str) -> None:
     assert not names_this_machine(host)
