@@ -12,12 +12,14 @@ from bitextmine.corpus import Corpus
 from bitextmine.embeddings import find_embeddings
 from bitextmine.encoders import Encoder, installed, open_encoder
 from bitextmine.errors import BitextmineError
-from bitextmine.jobs.record import JobKind
+from bitextmine.jobs.once import Claim
+from bitextmine.jobs.record import JobKind, JobRecord
 from bitextmine.jobs.specs import IndexSpec
 from bitextmine.mining import MiningParameters, check_languages
 from bitextmine.online.search_index import describe_search_index
 from bitextmine.online.searchable import SCANNED_ROWS
-from bitextmine_service.context import Context, Ctx, MineCtx, accepted
+from bitextmine_service.context import Context, Ctx, MineCtx
+from bitextmine_service.idempotency import IdempotencyKey, once
 from bitextmine_service.models.jobs import JobOut
 from bitextmine_service.models.search import IndexIn, IndexList, IndexOut
 from bitextmine_service.problems import documented
@@ -32,14 +34,20 @@ router = APIRouter(prefix="/v1/corpora", tags=["search"])
     response_model=JobOut,
     responses=documented(
         HTTPStatus.NOT_FOUND,
+        HTTPStatus.CONFLICT,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.TOO_MANY_REQUESTS,
         HTTPStatus.SERVICE_UNAVAILABLE,
     ),
 )
-def create_index(context: MineCtx, name: NamePath, wanted: IndexIn) -> JSONResponse:
+def create_index(context: MineCtx, name: NamePath, wanted: IndexIn, key: IdempotencyKey = None) -> JSONResponse:
     """Make a corpus searchable by an encoder: a job embeds what has no vectors yet and, of a large corpus, builds an
     index. What is there already is not done again."""
+    request = {"route": "indexes", "corpus": name, **wanted.model_dump(mode="json")}
+    return once(context, key, request, lambda claim: _submit(context, name, wanted, claim))
+
+
+def _submit(context: Context, name: str, wanted: IndexIn, claim: Claim | None) -> JobRecord:
     corpus = context.catalog.open(name)
     encoder = open_encoder(wanted.encoder, context.settings.encoders_dir, device=context.settings.device)
     allowed = MiningParameters(allow_uncovered_languages=wanted.allow_uncovered_languages)
@@ -51,7 +59,7 @@ def create_index(context: MineCtx, name: NamePath, wanted: IndexIn) -> JSONRespo
         encoder=wanted.encoder,
         allow_uncovered_languages=wanted.allow_uncovered_languages,
     )
-    return accepted(context.submit(JobKind.INDEX, spec))
+    return context.submit(JobKind.INDEX, spec, claim=claim)
 
 
 @router.get("/{name}/indexes", responses=documented(HTTPStatus.NOT_FOUND))
