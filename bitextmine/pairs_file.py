@@ -173,10 +173,14 @@ class PairsReader:
                 first += len(batch)
 
     def _batches_of(self, group: int, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        missing = self._starts[group + 1] - self._starts[group]
         with damage_named(self._path):
             batches = self._file.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns)
             while (batch := next(batches, None)) is not None:
+                missing -= len(batch)
                 yield batch.select(columns)
+        if missing:  # the checksum of a page does not cover its header, which says how many rows it has
+            raise damaged(self._path, f"{missing:,} rows are missing")
 
     def _count(self, above: Callable[[Any], Any]) -> int:
         """How many pairs, of the best, have a margin `above` something. Margins fall, so whole row groups are told."""
