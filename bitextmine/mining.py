@@ -178,10 +178,16 @@ def mine(
             progress("score", 0, 1)
             staging.summary |= _choose(src, tgt, neighbors, parameters, staging.path / PAIRS)
             staging.summary |= origin
+            staging.summary |= {"src_files": _files(src), "tgt_files": _files(tgt)}
             staging.summary |= {"plan": plan.as_json(), "search": neighbors.summary["search"]}
             clock.record_into(staging.summary)
         progress("score", 1, 1)
     return Bitext(_found(store, key))
+
+
+def _files(corpus: Corpus) -> list[dict[str, str | int]]:
+    """The files that a corpus was made of, each with its first row: whose a sentence's line is, its row tells."""
+    return [{"source": part.source, "first_row": part.first_row} for part in corpus.parts]
 
 
 def _choose(src: Corpus, tgt: Corpus, neighbors: Artifact, parameters: MiningParameters, path: Path) -> dict[str, int]:

@@ -103,6 +103,11 @@ def test_a_job_that_was_sent_before_works_on_the_version_that_there_was(running:
     inputs = [store.open("bitext", job["bitext"]).manifest["inputs"] for job in (mined, again)]  # type: ignore[union-attr]
     assert [before in each.values() for each in inputs] == [True, False]
     assert [after in each.values() for each in inputs] == [False, True]
+    files = [api.http.get(f"/v1/bitexts/{job['bitext']}").json()["src_files"] for job in (mined, again)]
+    assert files == [
+        [{"source": "src", "first_row": 0}],
+        [{"source": "src", "first_row": 0}, {"source": "src", "first_row": 20}],
+    ]
 
 
 def test_files_that_are_appended_at_once_are_all_there(running: Service, api: Api) -> None:

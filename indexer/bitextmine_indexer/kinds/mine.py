@@ -14,6 +14,7 @@ from bitextmine.search.method import Method
 from bitextmine_indexer.kinds.task import Task
 
 log = logging.getLogger(__name__)
+_LEFT_OUT = ("seconds", "src_files", "tgt_files")  # of a summary: the bitext has them
 
 
 def run(spec: MineSpec, task: Task) -> dict[str, Any]:
@@ -35,4 +36,4 @@ def run(spec: MineSpec, task: Task) -> dict[str, Any]:
     plan = plan_mining(src, tgt, encoder, parameters, resources=resources, calibration=rates)
     log.info("%s", plan.line())
     bitext = mine(src, tgt, encoder, task.store, parameters, plan=plan, progress=task.report)
-    return {"bitext": bitext.digest, **{name: value for name, value in bitext.summary.items() if name != "seconds"}}
+    return {"bitext": bitext.digest, **{name: value for name, value in bitext.summary.items() if name not in _LEFT_OUT}}

@@ -12,6 +12,15 @@ from bitextmine.bitext import Bitext
 from bitextmine.corpus import Reason
 from bitextmine.margin import Direction, Margin, Retrieval
 
+_KNOWN_SINCE = ("plan", "search", "refused", "src_files", "tgt_files")  # not all bitexts say it
+
+
+class FileRows(BaseModel):
+    """A file of a corpus: the sentences from `first_row` to the next file's are its."""
+
+    source: str
+    first_row: int
+
 
 class BitextOut(BaseModel):
     """A bitext, mined or given and scored, and what it was made of."""
@@ -31,6 +40,8 @@ class BitextOut(BaseModel):
     refused: dict[Reason, int] = Field(default={}, description="Of given pairs: those that could not be used.")
     src_sentences: int
     tgt_sentences: int
+    src_files: list[FileRows] = Field(default=[], description="Of a mined one: the files that src_line counts in.")
+    tgt_files: list[FileRows] = Field(default=[], description="The same for tgt_line.")
     encoder: str
     k: int
     margin: Margin
@@ -45,7 +56,7 @@ class BitextOut(BaseModel):
     def of(cls, artifact: Artifact) -> BitextOut:
         bitext = Bitext(artifact)
         summary = {name: bitext.summary[name] for name in ("pairs", "src_sentences", "tgt_sentences", "seconds")}
-        summary |= {name: bitext.summary[name] for name in ("plan", "search", "refused") if name in bitext.summary}
+        summary |= {name: bitext.summary[name] for name in _KNOWN_SINCE if name in bitext.summary}
         return cls(id=bitext.digest, created=artifact.manifest["created"], **summary, **bitext.parameters)
 
 
