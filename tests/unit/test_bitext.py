@@ -203,7 +203,7 @@ def test_no_byte_of_a_page_can_change_unseen(store: ArtifactStore) -> None:
     refused = 0
     reads: list[tuple[Callable[[], list[object]], list[object]]] = [
         (lambda: list(bitext.pairs()), list(sound)),
-        (lambda: bitext.table(["src"])["src"].to_pylist(), [pair.src for pair in sound]),
+        (lambda: list(bitext.table(["src"])["src"].to_pylist()), [pair.src for pair in sound]),
     ]
     for place in range(4, len(content) - footer, 7):
         bitext.path.write_bytes(content[:place] + bytes([content[place] ^ 0x10]) + content[place + 1 :])
