@@ -158,3 +158,11 @@ def test_an_export_is_on_the_disk_before_it_has_its_name(
     synced.clear()
     export_to(path, bitext)
     assert synced == [(path.stat().st_size, False)]
+
+
+def test_a_file_that_was_replaced_by_another_is_not_exported(store: ArtifactStore, tmp_path: Path) -> None:
+    bitext, other = published(store), published(store, margins=[1.5] * ROWS)
+    bitext.path.write_bytes(other.path.read_bytes())
+    with pytest.raises(ArtifactError, match="not the file that was published"):
+        export_to(tmp_path / "pairs.tsv", bitext)
+    assert not (tmp_path / "pairs.tsv").exists()
