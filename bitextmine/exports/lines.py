@@ -58,8 +58,8 @@ def _json(column: pa.Array) -> pa.StringArray:
     if pa.types.is_string(column.type):
         values = pc.binary_join_element_wise('"', _json_escaped(column), '"', "")
     elif pa.types.is_floating(column.type):
-        scores = np.round(column.to_numpy(zero_copy_only=False).astype(np.float64), DECIMALS)
-        values = pa.array(map(repr, scores.tolist()), pa.string())
+        scores = np.round(column.to_numpy(zero_copy_only=False).astype(np.float64), DECIMALS)  # a null is NaN
+        values = pa.array(list(map(repr, scores.tolist())), pa.string(), mask=np.isnan(scores))
     else:
         values = column.cast(pa.string())
     return pc.fill_null(values, "null")

@@ -62,8 +62,13 @@ def test_scored_pairs_can_be_written_in_every_format_again(folder: Path) -> None
     for margin in ("ratio", "absolute"):
         for output in ("out.tsv", "out.tmx.gz", "out.parquet", "out.zip", "out.jsonl"):
             assert run(score("de.txt", "en.txt", "--margin", margin, "-o", output)) == 0
-            assert Path(output).stat().st_size > 0
-    assert len(records("out.jsonl")) == SENTENCES
+            if output != "out.parquet":
+                assert run(score(output, "-o", "again.tsv")) == 0
+                assert len(Path("again.tsv").read_text().splitlines()) == SENTENCES
+        found = records("out.jsonl").values()
+        assert len(found) == SENTENCES
+        assert {pair["direction"] for pair in found} == {None}
+        assert {pair["src_mean"] is None for pair in found} == {margin == "absolute"}
 
 
 def test_refused_lines_are_said_and_the_rest_is_scored(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
