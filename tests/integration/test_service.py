@@ -70,7 +70,7 @@ def test_an_upload_is_accepted_as_a_job_and_becomes_a_corpus(api: Api, running: 
     assert job["kind"] == "ingest"
     assert job["request"] == {
         "name": "counts", "lang": "deu_Latn", "format": "text", "source": "news.txt",
-        "sha256": job["request"]["sha256"],
+        "sha256": job["request"]["sha256"], "path": None, "append": False,
     }  # fmt: skip
     result = api.succeeded(accepted)
     refused = {"empty": 1, "not-utf8": 1, "control-character": 1}
@@ -78,7 +78,8 @@ def test_an_upload_is_accepted_as_a_job_and_becomes_a_corpus(api: Api, running: 
     corpus = api.http.get(api.job(job["id"])["links"]["corpus"]).json()
     assert corpus == {
         "name": "counts", "lang": "deu_Latn", "source": "news.txt", "lines": 7, "sentences": 3, "duplicates": 1,
-        "refused": refused, "digest": result["digest"], "created": corpus["created"],
+        "refused": refused, "digest": result["digest"], "created": corpus["created"], "updated": corpus["created"],
+        "version": 1, "files": [{"source": "news.txt", "lines": 7, "sentences": 3}], "warnings": corpus["warnings"],
     }  # fmt: skip
     assert datetime.fromisoformat(corpus["created"]).tzinfo
     lines = pages(api, "/v1/corpora/counts/refused", 2)
