@@ -33,7 +33,10 @@ STEPS = 10  # of a sequence
 ANYWHERE = {"method-not-allowed", "not-found", "invalid-http", "headers-too-large", "request-timeout", "overloaded"}
 UNFORESEEN = {"internal-error", "artifact-damaged"}
 
-_description = create_app(ServiceSettings(redis_url="redis://127.0.0.1:6379")).openapi()
+_description: dict[str, Any] = create_app(ServiceSettings(redis_url="redis://127.0.0.1:6379")).openapi()
+for _methods in _description["paths"].values():
+    for _operation in _methods.values():
+        _operation.pop("security", None)  # a key is sent with every request: no request is wrong for want of one
 schema = schemathesis.openapi.from_dict(_description)
 schema.config.generation.update(modes=list(GenerationMode))
 _SETTINGS: dict[str, Any] = {
