@@ -69,6 +69,8 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         description=_DESCRIPTION,
         generate_unique_id_function=_name,
         lifespan=lifespan,
+        docs_url=None,  # FastAPI's pages fetch scripts from elsewhere; ours is in reference
+        redoc_url=None,
         redirect_slashes=False,  # what is not there is a problem document
     )
     client = connect(settings.redis_url, REDIS_SECONDS)

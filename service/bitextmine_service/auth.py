@@ -22,7 +22,7 @@ from bitextmine.jobs.request_rates import RateLimiter, Taken
 from bitextmine.keys import LOCAL, NOBODY, Caller, KeyRing, Rate, Scope
 from bitextmine_service import problems
 
-OPEN_PATHS = frozenset({"/", "/livez", "/readyz", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"})
+OPEN_PATHS = frozenset({"/", "/livez", "/readyz", "/docs", "/openapi.json"})
 OPEN_FOLDER = "/static/"  # the files of the web page
 METRICS = "/metrics"
 _STREAM_SECONDS = 5.0  # after which an endless answer asks whether its key still holds

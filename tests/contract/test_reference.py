@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from bitextmine_service.problems import MEDIA_TYPE
 from bitextmine_service.reference import status_of
 from bitextmine_service.reference.codes import CODES, EVERYWHERE
 from bitextmine_service.reference.details import DETAILS
+from bitextmine_service.reference.page import page
 
 DESCRIPTION: dict[str, Any] = yaml.safe_load(openapi_yaml())
 OPERATIONS = {
@@ -103,6 +105,24 @@ def test_how_it_fails_is_said_with_every_code(name: str) -> None:
             assert f"`{code}`" in response["description"]
             shown.add(code)
     assert shown == codes, "a code of this route has a status that is not documented"
+
+
+def test_the_page_shows_all_of_it_and_fetches_nothing() -> None:
+    shown = page(DESCRIPTION)
+    for name, operation in OPERATIONS.items():
+        assert f"<details id={name}>" in shown
+        assert all(f"<code>{code}</code>" in shown for code in CODES.get(name, "").split())
+        assert operation["description"].partition("`")[0].partition("'")[0][:20] in shown
+    assert re.findall(r"""(?:src|href)=["']?([^"'>]+)""", shown) == ["openapi.json"]
+    assert "<script" not in shown
+
+
+def test_the_page_shows_text_as_text() -> None:
+    operation = {"operationId": "x", "tags": ["<b>"], "description": "<i> `<u>`", "responses": {}, "parameters": []}
+    info = {"title": "<t>", "version": "1", "description": "&"}
+    shown = page({"info": info, "paths": {"/<p>": {"get": operation}}, "components": {"schemas": {}}})
+    assert not {"<i>", "<u>", "<t>", "<p>/", "/<p>"} & set(re.findall(r"/?<[^>]*>/?", shown))
+    assert "<code>&lt;u&gt;</code>" in shown
 
 
 def test_the_table_has_all_operations_and_no_code_in_vain() -> None:

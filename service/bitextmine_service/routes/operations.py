@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from bitextmine import __version__
@@ -19,6 +19,7 @@ from bitextmine_service.operations.exposition import Told, exposition
 from bitextmine_service.operations.readiness import readiness
 from bitextmine_service.operations.watch import Watch
 from bitextmine_service.problems import RETRY_SECONDS, documented
+from bitextmine_service.reference.page import page
 
 router = APIRouter(tags=["operations"])
 Seen = TypeVar("Seen")
@@ -29,6 +30,12 @@ _SCRAPES = CapacityLimiter(1)  # threads of their own, so that no other request 
 def root() -> RedirectResponse:
     """To the page that describes the API, also behind a proxy that adds a prefix."""
     return RedirectResponse("docs")
+
+
+@router.get("/docs", include_in_schema=False)
+def docs(request: Request) -> HTMLResponse:
+    """The API's description, for people."""
+    return HTMLResponse(page(request.app.openapi()))
 
 
 @router.get("/livez")
