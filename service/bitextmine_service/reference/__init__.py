@@ -33,6 +33,7 @@ def complete(schema: dict[str, Any]) -> None:
                 content["example"] = BODIES[name]
         if name in answers:
             _exemplify(operation, answers[name])
+        _drop_schemas_of_streams(operation)
         if path in _PROBES:
             operation["security"] = []
             continue
@@ -62,6 +63,12 @@ def _exemplify(operation: dict[str, Any], answer: Any) -> None:
             len(contents) == 1 or media_type == "text/tab-separated-values"
         ):
             content["example"] = answer
+
+
+def _drop_schemas_of_streams(operation: dict[str, Any]) -> None:
+    """A schema is of the whole stream to some and of each event to others, and FastAPI's string is wrong to these."""
+    for response in operation["responses"].values():
+        response.get("content", {}).get("text/event-stream", {}).pop("schema", None)
 
 
 def _enumerate(operation: dict[str, Any], codes: list[str]) -> None:

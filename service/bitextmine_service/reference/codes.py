@@ -21,7 +21,8 @@ CODES: dict[str, str] = {
     "create_embeddings": f"{_ENCODER} {_COMPUTED} dimensions-unsupported",
     "list_models": "",
     "get_model": "encoder-unknown encoder-not-installed encoder-unusable invalid-parameter",
-    "search": f"{_ENCODER} {_COMPUTED} {_SEARCHED} vectors-mismatch search-too-large too-many-corpora {_STORE}",
+    "search": f"{_ENCODER} {_COMPUTED} {_SEARCHED} vectors-mismatch search-too-large too-many-corpora "
+    f"background-needed {_STORE}",
     "score": f"{_ENCODER} {_COMPUTED} {_SEARCHED} background-needed k-too-large corpus-too-small search-too-large "
     f"{_STORE}",
     "create_scoring_job": f"{_FILE} {_JOB} {_ENCODER} corpus-not-found language-not-covered background-language "

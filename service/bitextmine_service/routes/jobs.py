@@ -40,7 +40,7 @@ data: {"stage":"search","done":900,"total":4500,"rate":1573.8,"eta_seconds":2.3}
 """
 _STREAM = {
     "description": "Events, until the job is over.",
-    "content": {"text/event-stream": {"example": _EVENTS}},  # no schema: validators differ in what it would be of
+    "content": {"text/event-stream": {"example": _EVENTS}},
 }
 
 
