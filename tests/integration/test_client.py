@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -181,13 +182,9 @@ def test_a_failed_job_is_an_error_with_its_code(client: Client) -> None:
 
 
 def test_many_threads_share_a_client(client: Client) -> None:
-    found: list[int] = []
-    threads = [threading.Thread(target=lambda: found.append(len(list(client.corpora.list())))) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == 8
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: [corpus.name for corpus in client.corpora.list()], range(16)))
+    assert all(names == found[0] for names in found)
 
 
 def test_a_cancelled_task_leaves_the_client_usable(url: str) -> None:
