@@ -91,7 +91,7 @@ def find_embeddings(corpus: Corpus, encoder: Encoder, store: ArtifactStore) -> E
 
 
 def count_unembedded(corpus: Corpus, signature: str, store: ArtifactStore) -> int:
-    """Sentences in shards that have no vectors by the encoder with this signature: the most that `embed` would encode."""
+    """Sentences in shards without vectors by the encoder with this signature: the most that `embed` would encode."""
     missing = 0
     for shard, key in zip(corpus.shards, _keys(corpus, signature), strict=True):
         if not (store.path(KIND, key.digest) / MANIFEST).is_file():

@@ -57,4 +57,6 @@ def test_of_finished_jobs_the_oldest_are_dropped(start_worker: StartWorker, redi
     start_worker(redis_url, BITEXTMINE_MAX_FINISHED_JOBS="2")
     jobs.let_go()
     ids = [jobs.submit_waiting() for _ in range(5)]
-    wait_until(lambda: [record.id for record in jobs.store.page(9).records] == sorted(ids, reverse=True)[:2], "two are left")
+    wait_until(
+        lambda: [record.id for record in jobs.store.page(9).records] == sorted(ids, reverse=True)[:2], "two are left"
+    )
