@@ -21,7 +21,7 @@ serve: $(VENV)/.cpu  ## run the service at http://127.0.0.1:8000
 test: $(VENV)/.dev  ## check, then every test, with the library's coverage
 	$(BIN)/bitextmine encoders pull muse
 	@$(MAKE) --no-print-directory check
-	$(BIN)/pytest --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --cov --cov-report=term --cov-fail-under=90
 
 check: $(VENV)/.dev  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check -q .
