@@ -16,6 +16,7 @@ _PATH = "/v1/uploads"
 _VERSION = {"Tus-Resumable": "1.0.0"}
 PIECE_BYTES = 64 << 20  # what a proxy in between may hold in memory or refuse; each piece is one request
 _LOCKED, _LOCKED_PAUSE = 423, 15.0  # seconds; a service that has not noticed a broken connection holds on for a minute
+_ELSEWHERE = "upload-offset"  # the end of a piece that broke off came after it was asked how much there is
 _BUSY = (408, 423, 429, 500, 502, 503, 504)  # after which it is worth asking how much has come
 
 
@@ -124,8 +125,10 @@ def _piece_sent(state: UploadState, body: Body) -> Flow[ServiceError | None]:
         response = yield Send(call)
     except LOST as error:
         return unreachable(error)
-    if response.status_code in _BUSY:
-        return problem(response, response.content)
+    if response.is_error:
+        refusal = problem(response, response.content)
+        if response.status_code in _BUSY or refusal.code == _ELSEWHERE:
+            return refusal
     checked(response)
     return None
 

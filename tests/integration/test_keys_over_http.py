@@ -17,7 +17,7 @@ from tests.integration.routes import APP, ROUTES, Route
 from tests.integration.service import problem, service
 from tests.integration.waiting import wait_until
 
-OPEN = {"GET /", "GET /livez", "GET /readyz"}
+OPEN = {"GET /", "GET /docs", "GET /livez", "GET /readyz"}
 COMPUTES_BUT_CHANGES_NOTHING = {"POST /v1/embeddings", "POST /v1/search", "POST /v1/score"}
 ADMINS = {"GET /metrics"}
 OF_UPLOADS = {"HEAD /v1/uploads/{upload_id}"}  # only those who upload have any
