@@ -276,7 +276,8 @@ def test_a_request_whose_client_has_left_is_never_encoded(server: Server, gate: 
     wait_until(lambda: gate.batches, "the first is being encoded")
     before = server.tokens
     body = json.dumps({"model": "tiny", "input": "the one that left"})
-    head = f"POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    head = f"POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+    head += "Content-Type: application/json\r\n"
     with socket.create_connection(("127.0.0.1", server.port)) as leaving:
         leaving.sendall(f"{head}\r\n{body}".encode())
         wait_until(lambda: server.tokens > before, "its request waits")
