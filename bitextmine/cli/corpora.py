@@ -81,6 +81,24 @@ def append(
 
 
 @corpora.command()
+def index(
+    name: CorpusName,
+    encoder: Annotated[str, typer.Option(help="An encoder of the service.")] = "muse",
+    allow_uncovered: Annotated[
+        bool, typer.Option(help="Go on if the encoder does not know the language. Hits are mostly wrong then.")
+    ] = False,
+    server: ServerOption = SERVER_DEFAULT,
+    key: KeyOption = None,
+) -> None:
+    """Make a corpus searchable: embed what has no vectors yet, index it if it is large, and wait until it is done."""
+    with connected(server, key) as client, progress_shown() as progress:
+        job = client.corpora.index(name, encoder=encoder, allow_uncovered_languages=allow_uncovered)
+        waited(client, job, progress)
+        found = next(each for each in client.corpora.indexes(name) if each.encoder == encoder)
+    say(f"{name}: {found.sentences:,} sentences can be searched by {encoder}")
+
+
+@corpora.command()
 def refused(name: CorpusName, server: ServerOption = SERVER_DEFAULT, key: KeyOption = None) -> None:
     """Print the lines of the corpus's file that could not be used: number, reason, detail."""
     with connected(server, key) as client:

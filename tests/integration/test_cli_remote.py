@@ -123,6 +123,7 @@ def test_corpora_jobs_and_search(running: Service, files: tuple[Path, Path]) -> 
     assert "81 sentences" in bitextmine("corpora", "append", "more", "/dev/stdin", text="a new one\n", **env).stderr
     assert json.loads(bitextmine("corpora", "show", "more", **env).stdout)["sentences"] == 81
     assert json.loads(bitextmine("corpora", "statistics", "more", **env).stdout)["sentences"] == 81
+    assert "81 sentences can be searched" in bitextmine("corpora", "index", "more", "--encoder", ENCODER, **env).stderr
     listed = bitextmine("jobs", "list", "--corpus", "more", "--kind", "ingest", "--json", **env).stdout.splitlines()
     job = json.loads(listed[-1])
     assert (len(listed), job["state"], job["request"]["name"]) == (2, "succeeded", "more")
