@@ -16,7 +16,7 @@ import pytest
 from bitextmine.cli.mine_remote import name_for
 from bitextmine.corpus import CorpusFile, CorpusFormat
 from tests.integration.service import ENCODER, Service, numbered, service_with_corpora
-from tests.integration.waiting import wait_until
+from tests.integration.waiting import heed_ctrl_c, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,13 @@ def test_ctrl_c_cancels_the_job(running: Service) -> None:
     jobs = running.api.http
     with running.worker_paused():
         command = arguments("mine", "de", "en", "--encoder", ENCODER, "--threshold", 0.9, "--server", running.api.url)
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - the tests have one thread
+        ) as process:
             waiting = {"kind": "mine", "state": "queued"}
             wait_until(lambda: jobs.get("/v1/jobs", params=waiting).json()["items"], "the job is sent")
             (job,) = jobs.get("/v1/jobs", params=waiting).json()["items"]

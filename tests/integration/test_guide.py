@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -112,8 +113,16 @@ class Running:
     def note(self, block: Block, before: int) -> None:
         """Remember the routes that a block has used; `before` is how long the log was."""
         if self._api is not None and (block.language == "python" or "curl" in block.commands):
+            self._await_the_last_line()
             lines = _ACCESS.finditer(self._api.process.log[before:])
             self.used[block.language] |= {(line[1], line[2]) for line in lines if int(line[3]) < 400}
+
+    def _await_the_last_line(self) -> None:
+        """A request is logged after its answer has been read."""
+        before = -1
+        while before != self.logged:
+            before = self.logged
+            time.sleep(0.3)
 
     @property
     def logged(self) -> int:

@@ -22,7 +22,7 @@ from tests.integration.waiting import PATIENCE, wait_until
 
 SLOW_STAGES = json.dumps([sys.executable, str(Path(__file__).with_name("slow_stages.py"))])
 VICTIMS = ("api", "worker", "child", "redis")
-LINES = 1_000
+LINES = 5_000  # so that a download does not fit the buffers on its way
 WHOLE = numbered("Haus", LINES)
 
 

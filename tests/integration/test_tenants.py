@@ -175,7 +175,9 @@ def test_lists_have_what_is_ones_own(ours: Tenant, theirs: Holder, path: str) ->
 def test_two_keys_of_a_tenant_see_the_same(keyed: Keyed, ours: Tenant) -> None:
     other = keyed.holder(keyed.token(Scope.READ, "ours"))
     for path in PAGES:
-        assert other.http.get(path).json() == ours.holder.http.get(path).json()
+        mine, theirs = (holder.http.get(path).json()["items"] for holder in (ours.holder, other))
+        names = [[item.get("id", item.get("name")) for item in items] for items in (mine, theirs)]
+        assert names[0] == names[1] != []  # a job that waits or runs may have got further in between
 
 
 def test_the_default_tenant_is_one_of_many(keyed: Keyed, ours: Tenant) -> None:

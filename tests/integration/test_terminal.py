@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 
 from bitextmine.cli import run
 from bitextmine.cli.app import app
-from tests.integration.waiting import wait_until
+from tests.integration.waiting import heed_ctrl_c, wait_until
 from tests.tiny_encoder import build_tiny_encoder
 
 LARGE = 60_000  # sentences: seconds of work
@@ -61,15 +61,10 @@ class Start:
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
-            preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - the tests have one thread
+            preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - the tests have one thread
         )
         self.processes.append(process)
         return process
-
-
-def _heed_ctrl_c() -> None:
-    """Tests that run in the background of a shell inherit that Ctrl-C is ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def commands(group: TyperGroup, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], list[str]]]:
