@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from errno import EACCES
 from pathlib import Path
@@ -11,7 +10,7 @@ from stat import S_ISREG
 from typing import Any
 
 from bitextmine.artifacts import ArtifactKey, ArtifactStore, Staging, file_sha256
-from bitextmine.corpus.cleaning import CorpusFormat, Reason, clean_block
+from bitextmine.corpus.cleaning import CorpusFormat, clean_block
 from bitextmine.corpus.corpus import COPIES, KIND, META, SENTENCES, Corpus
 from bitextmine.corpus.kinds import refuse_other_kinds
 from bitextmine.corpus.parts import CorpusPart, added, link
@@ -24,7 +23,6 @@ from bitextmine.progress import Progress, silent
 SHARD_ROWS = 16_384  # a shard of LaBSE vectors is 25 MB; muse embeds one in about ten seconds
 STAGE = "ingest"
 _SUFFIXES = {".jsonl": CorpusFormat.JSONL, ".ndjson": CorpusFormat.JSONL, ".json": CorpusFormat.JSONL}
-_MANY = 0.1  # of a file's lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,13 +162,13 @@ def _write(wanted: _Wanted, staging: Staging, progress: Progress) -> None:
             lines += len(raw.lines)
             progress(STAGE, raw.consumed, size)
     if not usable:
-        raise CorpusInputError(_why_empty(file.label, lines, writer), code="empty-corpus")
+        raise CorpusInputError(writer.refusals.why_empty(file.label, "sentence", lines), code="empty-corpus")
     progress(STAGE, size, size)
     staging.summary |= {
         "lines": lines,
         "sentences": writer.sentences,
         "duplicates": writer.duplicates,
-        "refused": dict(writer.refused),
+        "refused": dict(writer.refusals.counts),
         "shards": writer.shard_digests,
     }
     if after is not None:
@@ -196,19 +194,3 @@ def _continue(after: Corpus, part: CorpusPart, staging: Staging) -> None:
     if summary["shards"][last.number] != last.digest:
         grown[last.number] = ((last.digest, last.stop - last.start), *last.grown_from)
     summary["grown"] = {str(number): origins for number, origins in grown.items() if origins}
-
-
-def _why_empty(name: str, lines: int, writer: CorpusWriter) -> str:
-    if not lines:
-        return f"{name} is empty"
-    reasons = ", ".join(f"{count:,} {reason}" for reason, count in writer.refused.most_common())
-    first = f"; line {writer.first.line}: {writer.first.detail}" if writer.first else ""
-    hint = encoding_hint(writer.refused, lines)
-    return f"{name} holds no usable sentence: {lines:,} lines, all refused ({reasons}){first}{hint and f'; {hint}'}"
-
-
-def encoding_hint(refused: Mapping[str, int], lines: int) -> str:
-    """What to do where much of a file is not UTF-8; empty where not."""
-    if refused.get(Reason.NOT_UTF8, 0) <= _MANY * lines:
-        return ""
-    return "is it Latin-1? convert it: iconv -f LATIN1 -t UTF-8 FILE > NEW"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import IO
@@ -13,6 +13,7 @@ from bitextmine.corpus.cleaning import Reason, Refusal
 
 REFUSED = "refused.jsonl"
 REFUSALS_KEPT = 1_000_000  # later ones are counted only: a file of bare newlines must not fill the disk
+_MANY = 0.1  # of a file's lines
 
 
 class RefusalLog:
@@ -33,6 +34,15 @@ class RefusalLog:
             record = {"line": refusal.line, "reason": refusal.reason.value, "detail": refusal.detail}
             self._stream.write(json.dumps(record, ensure_ascii=False) + "\n")
 
+    def why_empty(self, name: str, what: str, lines: int) -> str:
+        """Why nothing stayed of a file of so many lines, none of which holds a usable `what`."""
+        if not lines:
+            return f"{name} is empty"
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.counts.most_common())
+        first = f"; line {self.first.line}: {self.first.detail}" if self.first else ""
+        hint = encoding_hint(self.counts, lines)
+        return f"{name} holds no usable {what}: {lines:,} lines, all refused ({reasons}){first}{hint and f'; {hint}'}"
+
 
 def read_refusals(path: Path, start: int = 0, limit: int | None = None) -> Iterator[Refusal]:
     """The refusals that a log wrote, from number `start` of them on, in the file's order."""
@@ -40,3 +50,10 @@ def read_refusals(path: Path, start: int = 0, limit: int | None = None) -> Itera
         for text in islice(stream, start, None if limit is None else start + limit):
             record = json.loads(text)
             yield Refusal(record["line"], Reason(record["reason"]), record["detail"])
+
+
+def encoding_hint(refused: Mapping[str, int], lines: int) -> str:
+    """What to do where much of a file is not UTF-8; empty where not."""
+    if refused.get(Reason.NOT_UTF8, 0) <= _MANY * lines:
+        return ""
+    return "is it Latin-1? convert it: iconv -f LATIN1 -t UTF-8 FILE > NEW"

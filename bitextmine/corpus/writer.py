@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -14,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from bitextmine.corpus.cleaning import Refusal, SentenceBlock
+from bitextmine.corpus.cleaning import SentenceBlock
 from bitextmine.corpus.corpus import COPIES, COPY_SCHEMA, META, META_FIELD, SENTENCE_SCHEMA, SENTENCES, Corpus
 from bitextmine.corpus.dedup import SeenSentences, hash_sentences, words_of
 from bitextmine.corpus.parts import CorpusPart
@@ -72,23 +71,14 @@ class CorpusWriter:
     def part(self, source: str, lines: int) -> CorpusPart:
         """What was written, as the corpus remembers it; for when all is."""
         first_shard = self._first_shard if self.new_sentences else len(self.shard_digests)
-        kept = min(self.refused.total(), REFUSALS_KEPT)
+        kept = min(self.refusals.counts.total(), REFUSALS_KEPT)
         return CorpusPart(self._number, source, lines, self._first_row, first_shard, kept)
-
-    @property
-    def refused(self) -> Counter[str]:
-        return self._refusals.counts
-
-    @property
-    def first(self) -> Refusal | None:
-        """The first refusal that says more than "no text"."""
-        return self._refusals.first
 
     def __enter__(self) -> Self:
         self._schema = SENTENCE_SCHEMA.append(META_FIELD) if self._meta else SENTENCE_SCHEMA
         self._shards = self._open_arrow(SENTENCES, self._schema)
         self._copies = self._open_arrow(COPIES, COPY_SCHEMA)
-        self._refusals = RefusalLog(self._stack.enter_context(self._path(REFUSED).open("w", encoding="utf-8")))
+        self.refusals = RefusalLog(self._stack.enter_context(self._path(REFUSED).open("w", encoding="utf-8")))
         return self
 
     def __exit__(
@@ -103,7 +93,7 @@ class CorpusWriter:
 
     def add(self, block: SentenceBlock) -> NDArray[np.int64]:
         """Take a block in; returns the row in the corpus of each of its sentences, (n,)."""
-        self._refusals.add(block.refused)
+        self.refusals.add(block.refused)
         if not block.texts:
             return np.empty(0, np.int64)
         known = self._seen.count

@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bitextmine.artifacts import Artifact, ArtifactKey, ArtifactStore, Staging, file_sha256
-from bitextmine.corpus import Corpus, CorpusFile, Limits, Refusal, check_readable, encoding_hint
+from bitextmine.corpus import Corpus, CorpusFile, Limits, Refusal, check_readable
 from bitextmine.corpus.build import SHARD_ROWS
 from bitextmine.corpus.cleaning import SentenceBlock
 from bitextmine.corpus.refused import REFUSED, RefusalLog, read_refusals
@@ -188,7 +188,8 @@ def _write(file: PairFile, stagings: list[Staging], limits: Limits, shard_rows: 
             lines, count = lines + block.lines, count + len(block)
             progress(STAGE, min(block.consumed, size), size)
     if not count:
-        raise CorpusInputError(_why_empty(file.label, lines, refused), code="empty-corpus")
+        why = refused.why_empty(file.label, "pair", lines) if lines else f"{file.label} holds no pair"
+        raise CorpusInputError(why, code="empty-corpus")
     progress(STAGE, size, size)
     pairs.summary |= {"lines": lines, "pairs": count, "refused": dict(refused.counts)}
     for side, writer in zip(sides, writers, strict=True):
@@ -199,15 +200,6 @@ def _write(file: PairFile, stagings: list[Staging], limits: Limits, shard_rows: 
             "refused": {},
             "shards": writer.shard_digests,
         }
-
-
-def _why_empty(name: str, lines: int, refused: RefusalLog) -> str:
-    if not lines:
-        return f"{name} holds no pair"
-    reasons = ", ".join(f"{count:,} {reason}" for reason, count in refused.counts.most_common())
-    first = f"; line {refused.first.line}: {refused.first.detail}" if refused.first else ""
-    hint = encoding_hint(refused.counts, lines)
-    return f"{name} holds no usable pair: {lines:,} lines, all refused ({reasons}){first}{hint and f'; {hint}'}"
 
 
 class _PairWriter:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path as FilePath
@@ -74,33 +74,16 @@ class Intake:
             BitextmineError: see `receive` and `find_import`; `too-many-jobs`.
         """
         same = {"route": "corpora", "name": self.name, "lang": self.lang, **asdict(self.file)}
-        length = int(request.headers.get("content-length", "0"))
         if self.file.upload is None and self.file.path is None:
-            return await self._accept_body(request, key, same, length)
+            return await body_accepted(self.context, request, key, same, check=self._check, make=self._submit_body)
         if self.file.upload is not None and self.file.path is not None:
             raise ParameterError("give `upload` or `path`, not both")
-        if length or "transfer-encoding" in request.headers:
-            raise ParameterError("with `upload` or `path` there is no body; leave one out")
+        refuse_body(request, "`upload` or `path`")
         make = self._submit_upload if self.file.upload is not None else self._submit_import
         return await to_thread.run_sync(once, self.context, key, same, make)
 
-    async def _accept_body(self, request: Request, key: str | None, same: dict[str, Any], length: int) -> JSONResponse:
-        settings, directory = self.context.settings, self.context.workspace.uploads
-        check_plain_body(request)
-        uploads.check_size(length, settings.max_upload_bytes)
-        chunks = uploads.arriving(request, settings.upload_stall_seconds)
-
-        def make(upload: uploads.Upload, claim: Claim | None) -> JobRecord:
-            return self._submit(claim, self.file.source or self.name, upload=upload.name, sha256=upload.sha256)
-
-        return await once_uploaded(
-            self.context,
-            key,
-            same,
-            check=self._check,
-            receive=lambda: uploads.receive(chunks, directory, settings.max_upload_bytes),
-            make=make,
-        )
+    def _submit_body(self, upload: uploads.Upload, claim: Claim | None) -> JobRecord:
+        return self._submit(claim, self.file.source or self.name, upload=upload.name, sha256=upload.sha256)
 
     def _submit_upload(self, claim: Claim | None) -> JobRecord:
         self._check()
@@ -145,6 +128,44 @@ class Intake:
         if self.name in coming or self.context.catalog.has(self.name):
             message = f"there is a corpus {self.name!r} already; delete it, append to it or take another name"
             raise ConflictError(message, code="corpus-exists")
+
+
+async def body_accepted(
+    context: Context,
+    request: Request,
+    key: str | None,
+    same: Mapping[str, Any],
+    *,
+    check: Callable[[], None],
+    make: Callable[[uploads.Upload, Claim | None], JobRecord],
+) -> JSONResponse:
+    """202 with the job that `make` submits of the request's body, once it is on the disk; see `once_uploaded`.
+
+    Raises:
+        CorpusInputError: `unsupported-input`, and as `uploads.receive`.
+        BitextmineError: `upload-stalled`; what `check` and `make` raise.
+    """
+    settings, directory = context.settings, context.workspace.uploads
+    check_plain_body(request)
+    uploads.check_size(int(request.headers.get("content-length", "0")), settings.max_upload_bytes)
+    chunks = uploads.arriving(request, settings.upload_stall_seconds)
+    return await once_uploaded(
+        context,
+        key,
+        same,
+        check=check,
+        receive=lambda: uploads.receive(chunks, directory, settings.max_upload_bytes),
+        make=make,
+    )
+
+
+def refuse_body(request: Request, given: str) -> None:
+    """
+    Raises:
+        ParameterError: there is a body beside what is given in its place.
+    """
+    if int(request.headers.get("content-length", "0")) or "transfer-encoding" in request.headers:
+        raise ParameterError(f"with {given} there is no body; leave one out")
 
 
 @contextmanager

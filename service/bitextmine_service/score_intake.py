@@ -10,18 +10,17 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 
 from bitextmine.encoders import open_encoder
-from bitextmine.errors import ParameterError
 from bitextmine.jobs.once import Claim
 from bitextmine.jobs.record import JobKind, JobRecord
 from bitextmine.jobs.specs import ScoreSpec
 from bitextmine.languages import parse_language
 from bitextmine.pair_files import Columns, PairFile, PairFormat, pair_format_of
 from bitextmine.scoring import Background, ScoringParameters, check_background, check_languages
-from bitextmine_service import uploads
 from bitextmine_service.context import Context
-from bitextmine_service.idempotency import once, once_uploaded
-from bitextmine_service.intake import check_plain_body, finished_upload
+from bitextmine_service.idempotency import once
+from bitextmine_service.intake import body_accepted, finished_upload, refuse_body
 from bitextmine_service.models.score import ScoreIn, ScoringJobIn
+from bitextmine_service.uploads import Upload
 
 
 def parameters_of(wanted: ScoreIn | ScoringJobIn) -> ScoringParameters:
@@ -48,23 +47,13 @@ class ScoreIntake:
             BitextmineError: `too-many-jobs`, `upload-stalled`.
         """
         same = {"route": "scoring-jobs", **self.wanted.model_dump(mode="json")}
-        length = int(request.headers.get("content-length", "0"))
         if self.wanted.upload is not None:
-            if length or "transfer-encoding" in request.headers:
-                raise ParameterError("with `upload` there is no body; leave one out")
+            refuse_body(request, "`upload`")
             return await to_thread.run_sync(once, self.context, key, same, self._submit_upload)
-        settings, directory = self.context.settings, self.context.workspace.uploads
-        check_plain_body(request)
-        uploads.check_size(length, settings.max_upload_bytes)
-        chunks = uploads.arriving(request, settings.upload_stall_seconds)
-        return await once_uploaded(
-            self.context,
-            key,
-            same,
-            check=self._check,
-            receive=lambda: uploads.receive(chunks, directory, settings.max_upload_bytes),
-            make=lambda upload, claim: self._submit(claim, self.wanted.source, upload.name, upload.sha256),
-        )
+        return await body_accepted(self.context, request, key, same, check=self._check, make=self._submit_body)
+
+    def _submit_body(self, upload: Upload, claim: Claim | None) -> JobRecord:
+        return self._submit(claim, self.wanted.source, upload.name, upload.sha256)
 
     def _submit_upload(self, claim: Claim | None) -> JobRecord:
         self.context.check_room_for_a_job()

@@ -90,12 +90,12 @@ def _bomb(megabytes: int) -> bytes:
 
 
 UNUSABLE = [
-    (gzip.compress(numbered("Haus", 5000))[:-500], "truncated-input", "bad.gz is truncated"),
-    (gzip.compress(b"Haus\n") + b"\x1f\x8bnonsense", "corrupt-input", "bad.gz is damaged"),
+    (gzip.compress(numbered("Haus", 5000), mtime=0)[:-500], "truncated-input", "bad.gz is truncated"),
+    (gzip.compress(b"Haus\n", mtime=0) + b"\x1f\x8bnonsense", "corrupt-input", "bad.gz is damaged"),
     (b"\x28\xb5\x2f\xfdnonsense", "corrupt-input", "bad.gz is damaged"),
     (_bomb(200), "decompression-bomb", "bad.gz expands more than 250 times"),
     (b"\n \n\xff\n", "empty-corpus", "bad.gz holds no usable sentence: 3 lines, all refused (2 empty, 1 not-utf8)"),
-    (gzip.compress(b""), "empty-corpus", "bad.gz is empty"),
+    (gzip.compress(b"", mtime=0), "empty-corpus", "bad.gz is empty"),
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -86,6 +87,7 @@ def test_two_writers_on_two_processes_are_told_apart(api: Api, strict: Api) -> N
     path, place = begun(api, 100), urlsplit(api.url)
     with socket.create_connection((place.hostname, place.port)) as connection:
         connection.sendall(head(path, 0, 100, place.netloc) + b"x" * 7)
+        time.sleep(1)  # the writer comes first, for the other would keep it out as well
         wait_until(lambda: send(strict, path, 99, b"y").status_code == 423, "the other process is writing")
         problem(strict.http.delete(path, headers=VERSION), 423, "upload-locked")
         assert offset_of(strict, path) == 0, "what has not been written in blocks is not counted"
