@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import IO
 
-from bitextmine.supervisor.lifetime import mortal
+from bitextmine.lifetime import mortal
 
 log = logging.getLogger(__name__)
 

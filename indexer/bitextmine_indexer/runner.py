@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from bitextmine.supervisor.lifetime import mortal
+from bitextmine.lifetime import mortal
 from bitextmine_indexer.child import ChildRequest
 
 log = logging.getLogger(__name__)

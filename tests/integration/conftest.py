@@ -19,7 +19,7 @@ from dramatiq.brokers.redis import RedisBroker
 from bitextmine.jobs.queue import connect, enqueue, make_broker
 from bitextmine.jobs.record import JobKind, JobRecord, JobState
 from bitextmine.jobs.store import JobStore
-from bitextmine.supervisor.lifetime import mortal
+from bitextmine.lifetime import mortal
 from tests.integration.valkey_server import ValkeyServer, valkey_server
 from tests.integration.waiting import PATIENCE, wait_until
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from bitextmine.supervisor.lifetime import mortal
+from bitextmine.lifetime import mortal
 from tests.integration.valkey_server import ValkeyServer, valkey_server
 from tests.integration.waiting import PATIENCE, wait_until
 from tests.tiny_encoder import build_tiny_encoder

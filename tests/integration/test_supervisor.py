@@ -19,7 +19,7 @@ import pytest
 from bitextmine.errors import ConflictError, ParameterError
 from bitextmine.jobs.queue import connect
 from bitextmine.jobs.record import JobState
-from bitextmine.supervisor.lifetime import mortal
+from bitextmine.lifetime import mortal
 from bitextmine.supervisor.serve import serve
 from bitextmine.supervisor.valkey import private_socket, socket_url, wait_ready
 from bitextmine.workspace import Workspace

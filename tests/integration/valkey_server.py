@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bitextmine.supervisor.lifetime import mortal
+from bitextmine.lifetime import mortal
 from bitextmine.supervisor.valkey import private_socket, socket_url, valkey_argv, wait_ready
 
 
