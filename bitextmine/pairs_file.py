@@ -98,14 +98,15 @@ def pair_record(pair: SentencePair) -> dict[str, Any]:
     return {name: round(value, 6) if isinstance(value, float) else value for name, value in record.items()}
 
 
-def pairs_writer(sink: Any) -> pq.ParquetWriter:
-    """A writer of such a file: each of its pages has a checksum, and it says how its rows are sorted."""
-    falling = pq.SortingColumn(SCHEMA.names.index(_MARGIN), descending=True)
-    return pq.ParquetWriter(sink, SCHEMA, compression="zstd", write_page_checksum=True, sorting_columns=[falling])
+def pairs_writer(sink: Any, schema: pa.Schema = SCHEMA, *, falling: bool = True) -> pq.ParquetWriter:
+    """A writer of such a file: each of its pages has a checksum, and it says how its rows are sorted, by falling
+    margin unless they are not."""
+    order = [pq.SortingColumn(schema.names.index(_MARGIN), descending=True)] if falling else None
+    return pq.ParquetWriter(sink, schema, compression="zstd", write_page_checksum=True, sorting_columns=order)
 
 
 @contextmanager
-def open_pairs(path: Path, rows: int) -> Iterator[PairsReader]:
+def open_pairs(path: Path, rows: int, schema: pa.Schema = SCHEMA) -> Iterator[PairsReader]:
     """A file of so many pairs, open for reading: it stays readable though it be deleted.
 
     Raises:
@@ -115,7 +116,7 @@ def open_pairs(path: Path, rows: int) -> Iterator[PairsReader]:
     with damage_named(path):
         file = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False, buffer_size=_BUFFER)
     with file:
-        if file.metadata.num_rows != rows or not file.schema_arrow.equals(SCHEMA):
+        if file.metadata.num_rows != rows or not file.schema_arrow.equals(schema):
             raise damaged(path, "it does not hold the pairs that it should")
         yield PairsReader(path, file)
 

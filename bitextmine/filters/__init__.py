@@ -2,19 +2,32 @@
 
 pair_filter   what a filter is
 lengths, copies, numbers, marks, language, boilerplate, ceiling    the filters
+settings      which of them run, within which bounds
 chain         one after the other, with counts and examples
 """
 
-from bitextmine.filters.chain import KEPT, FilterCount, Filtering, FilterReport, default_filters, run_filters
+from bitextmine.filters.chain import (
+    KEPT,
+    FilterChain,
+    FilterCount,
+    Filtering,
+    FilterReport,
+    Verdicts,
+    run_filters,
+)
 from bitextmine.filters.pair_filter import PairBatch, PairFilter
+from bitextmine.filters.settings import FilterSettings, filter_names
 
 __all__ = [
     "KEPT",
+    "FilterChain",
     "FilterCount",
     "FilterReport",
+    "FilterSettings",
     "Filtering",
     "PairBatch",
     "PairFilter",
-    "default_filters",
+    "Verdicts",
+    "filter_names",
     "run_filters",
 ]

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bitextmine.filters.boilerplate import Boilerplate
-from bitextmine.filters.copies import Copy, Overlap
-from bitextmine.filters.language import Language
-from bitextmine.filters.lengths import LengthRatio
-from bitextmine.filters.marks import Addresses, Punctuation
-from bitextmine.filters.numbers import Numbers
 from bitextmine.filters.pair_filter import PairBatch, PairFilter
+from bitextmine.filters.settings import FilterSettings
 
 Batches = Callable[[], Iterable[PairBatch]]  # all pairs of a bitext, from the beginning each time
 EXAMPLES = 5
 KEPT = -1
-
-
-def default_filters() -> tuple[PairFilter, ...]:
-    """Those that leave good pairs of any script alone; cheap ones first."""
-    return LengthRatio(), Punctuation(), Addresses(), Numbers(), Copy(), Overlap(), Boilerplate(), Language()
+_EXAMPLE_CHARS = 300  # of each side of an example, where it is kept as JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +26,15 @@ class Example:
     row: int  # in the bitext
     src: str
     tgt: str
-    margin: float
+    margin: float  # NaN where there is none
     reason: str
+
+    def as_json(self) -> dict[str, Any]:
+        margin = self.margin if isfinite(self.margin) else None
+        src, tgt = (
+            text if len(text) <= _EXAMPLE_CHARS else text[:_EXAMPLE_CHARS] + "…" for text in (self.src, self.tgt)
+        )
+        return {"row": self.row, "src": src, "tgt": tgt, "margin": margin, "reason": self.reason}
 
 
 @dataclass(slots=True)
@@ -45,6 +45,12 @@ class FilterCount:
     dropped: int = 0
     alone: int = 0
     examples: list[Example] = field(default_factory=list)
+    learnt: Mapping[str, float] = field(default_factory=dict)  # what was fitted to the bitext, by name
+
+    def as_json(self) -> dict[str, Any]:
+        examples = [example.as_json() for example in self.examples]
+        counts = {"name": self.name, "dropped": self.dropped, "alone": self.alone}
+        return counts | {"learnt": dict(self.learnt), "examples": examples}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,59 @@ class FilterReport:
     pairs: int
     kept: int
     filters: list[FilterCount]
+
+    def as_json(self) -> dict[str, Any]:
+        return {"pairs": self.pairs, "kept": self.kept, "filters": [each.as_json() for each in self.filters]}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """Of some pairs: the number of the first filter that drops each, or KEPT, (n,), and why, by the pair's number."""
+
+    dropped_by: NDArray[np.int16]
+    reasons: Mapping[int, str]
+
+
+class FilterChain:
+    """Filters fitted to a bitext, which are asked about its pairs batch by batch, and count."""
+
+    def __init__(self, filters: Sequence[PairFilter], examples: int = EXAMPLES) -> None:
+        self.filters = tuple(filters)
+        self._counts = [FilterCount(each.name, learnt=each.learnt) for each in filters]
+        self._examples = examples
+        self._pairs = self._kept = 0
+
+    @classmethod
+    def fitted(cls, batches: Batches, filters: Sequence[PairFilter], examples: int = EXAMPLES) -> FilterChain:
+        """
+        Args:
+            examples: of dropped pairs kept for each filter: the first ones, which have the highest margins.
+        """
+        return cls([each.fitted(batches()) for each in filters], examples)
+
+    @property
+    def report(self) -> FilterReport:
+        """Of the pairs judged so far."""
+        return FilterReport(self._pairs, self._kept, self._counts)
+
+    def judge(self, pairs: PairBatch) -> Verdicts:
+        """Ask every filter about every pair of the bitext's next batch."""
+        dropped_by = np.full(len(pairs), KEPT, np.int16)
+        reasons: dict[int, str] = {}
+        for number, (each, count) in enumerate(zip(self.filters, self._counts, strict=True)):
+            scores = each.score(pairs)
+            refused = ~each.accept(scores)
+            first = np.flatnonzero(refused & (dropped_by == KEPT))
+            dropped_by[first] = number
+            count.alone += int(refused.sum())
+            count.dropped += len(first)
+            reasons |= {row: each.reason(float(scores[row])) for row in first.tolist()}
+            for row in first[: self._examples - len(count.examples)].tolist():
+                margin = float(pairs.margin[row])
+                count.examples.append(Example(self._pairs + row, pairs.src[row], pairs.tgt[row], margin, reasons[row]))
+        self._pairs += len(pairs)
+        self._kept += int((dropped_by == KEPT).sum())
+        return Verdicts(dropped_by, reasons)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,36 +126,11 @@ class Filtering:
 def run_filters(
     batches: Batches, filters: Sequence[PairFilter] | None = None, *, examples: int = EXAMPLES
 ) -> Filtering:
-    """Fit the filters to a bitext and ask each of them about each pair. Memory: one batch, and two bytes a pair.
+    """Fit the filters (by default those of `FilterSettings.defaults`) to a bitext and judge all of its pairs.
 
-    Args:
-        examples: of dropped pairs kept for each filter: the first ones, which have the highest margins.
+    Memory: one batch, two bytes a pair, and what fitting takes.
     """
-    chosen = default_filters() if filters is None else tuple(filters)
-    fitted = [each.fitted(batches()) for each in chosen]
-    counts = [FilterCount(each.name) for each in fitted]
-    parts: list[NDArray[np.int16]] = []
-    start = 0
-    for pairs in batches():
-        parts.append(_first_to_drop(pairs, start, fitted, counts, examples))
-        start += len(pairs)
-    dropped_by = np.concatenate([np.empty(0, np.int16), *parts])
-    return Filtering(dropped_by, FilterReport(start, int((dropped_by == KEPT).sum()), counts))
-
-
-def _first_to_drop(
-    pairs: PairBatch, start: int, filters: Sequence[PairFilter], counts: Sequence[FilterCount], examples: int
-) -> NDArray[np.int16]:
-    dropped_by = np.full(len(pairs), KEPT, np.int16)
-    for number, (each, count) in enumerate(zip(filters, counts, strict=True)):
-        scores = each.score(pairs)
-        refused = ~each.accept(scores)
-        first = refused & (dropped_by == KEPT)
-        dropped_by[first] = number
-        count.alone += int(refused.sum())
-        count.dropped += int(first.sum())
-        for row in np.flatnonzero(first)[: examples - len(count.examples)].tolist():
-            why = each.reason(float(scores[row]))
-            example = Example(start + row, pairs.src[row], pairs.tgt[row], float(pairs.margin[row]), why)
-            count.examples.append(example)
-    return dropped_by
+    chosen = FilterSettings.defaults().filters if filters is None else filters
+    chain = FilterChain.fitted(batches, chosen, examples)
+    parts = [chain.judge(pairs).dropped_by for pairs in batches()]
+    return Filtering(np.concatenate([np.empty(0, np.int16), *parts]), chain.report)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -32,6 +32,10 @@ class LengthRatio(Bounded):
     most: float = 3.5
     ratio: float = 1.0  # c
     variance: float = 6.8  # s2, as in the paper
+
+    @property
+    def learnt(self) -> Mapping[str, float]:
+        return {"ratio": self.ratio, "variance": self.variance}
 
     def fitted(self, batches: Iterable[PairBatch]) -> LengthRatio:
         sides: list[list[NDArray[np.float64]]] = [[], []]

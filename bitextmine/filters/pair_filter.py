@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class PairBatch:
-    """Some pairs of one bitext: texts of both sides and margins, all of length n. Languages are in deu_Latn form."""
+    """Some pairs of one bitext: texts of both sides and margins, all of length n. Languages are in deu_Latn form.
+
+    A margin is NaN where a file of pairs gives none.
+    """
 
     src: Sequence[str]
     tgt: Sequence[str]
@@ -30,6 +33,18 @@ class PairFilter(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def least(self) -> float:
+        """The lowest score that passes; minus infinity where there is no such bound."""
+
+    @property
+    def most(self) -> float:
+        """The highest."""
+
+    @property
+    def learnt(self) -> Mapping[str, float]:
+        """What was fitted to the bitext, by name."""
+
     def fitted(self, batches: Iterable[PairBatch]) -> PairFilter:
         """The filter for this bitext: what it has to know of all pairs is counted here. Itself, if that is nothing."""
 
@@ -45,11 +60,15 @@ class PairFilter(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounded:
-    """What filters have in common that pass scores between two bounds, both included, and need not be fitted."""
+    """What filters have in common: scores between two bounds, both included, pass, and so does NaN, an unknown one."""
 
     least: float = float("-inf")
     most: float = float("inf")
 
+    @property
+    def learnt(self) -> Mapping[str, float]:
+        return {}
+
     def accept(self, scores: NDArray[np.float64]) -> NDArray[np.bool_]:
-        passed: NDArray[np.bool_] = (scores >= self.least) & (scores <= self.most)
+        passed: NDArray[np.bool_] = ~((scores < self.least) | (scores > self.most))
         return passed

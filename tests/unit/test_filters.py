@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitextmine.filters import KEPT, PairBatch, PairFilter, default_filters, run_filters
+from bitextmine.filters import KEPT, FilterSettings, PairBatch, PairFilter, run_filters
 from bitextmine.filters.boilerplate import Boilerplate
 from bitextmine.filters.ceiling import Ceiling
 from bitextmine.filters.copies import Copy, Overlap
@@ -181,13 +181,13 @@ def test_nothing_to_filter() -> None:
 
 @given(st.lists(st.tuples(st.text(max_size=30), st.text(max_size=30)), max_size=8), st.integers(0, 8))
 def test_any_text_is_scored_and_batches_make_no_difference(pairs: list[tuple[str, str]], cut: int) -> None:
-    whole = run_filters(lambda: [batch(*pairs)], default_filters())
-    parts = run_filters(lambda: [batch(*pairs[:cut]), batch(*pairs[cut:])], default_filters())
+    whole = run_filters(lambda: [batch(*pairs)], FilterSettings.defaults().filters)
+    parts = run_filters(lambda: [batch(*pairs[:cut]), batch(*pairs[cut:])], FilterSettings.defaults().filters)
     assert whole.dropped_by.tolist() == parts.dropped_by.tolist()
     assert [each.alone for each in whole.report.filters] == [each.alone for each in parts.report.filters]
 
 
 def test_each_filter_has_an_entry_in_the_docs() -> None:
-    names: Iterable[str] = [each.name for each in (*default_filters(), Ceiling())]
+    names: Iterable[str] = [each.name for each in (*FilterSettings.defaults().filters, Ceiling())]
     text = DOCS.read_text(encoding="utf-8")
     assert [name for name in names if f"## `{name}`" not in text] == []
