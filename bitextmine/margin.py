@@ -113,50 +113,99 @@ def select_pairs(
         ceiling: pairs above it are dropped likewise (scores far above the rest are often copies or boilerplate);
             a sentence whose best match is above the ceiling is not given a second-best one.
     """
-    src_means, tgt_means = neighborhood_means(forward), neighborhood_means(backward)
-    ahead = _best_candidates(forward, src_means, tgt_means, margin)
-    back = _best_candidates(backward, tgt_means, src_means, margin)
-    src, tgt, score, cosine = _candidates(ahead, back, retrieval)
+    searched = Searched.of(forward, backward)
+    ahead, back = searched.best(margin)
+    return choose_pairs(searched, ahead, back, retrieval, (threshold, ceiling))
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """The neighbours both ways, and each side's neighbourhood means: (n,) and (m,)."""
+
+    forward: Neighbors
+    backward: Neighbors
+    src_means: NDArray[np.float32]
+    tgt_means: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, forward: Neighbors, backward: Neighbors) -> Searched:
+        return cls(forward, backward, neighborhood_means(forward), neighborhood_means(backward))
+
+    def best(self, margin: Margin) -> tuple[Best, Best]:
+        """The best neighbour by margin of each row of the source, and of each row of the target."""
+        return (
+            _best_candidates(self.forward, self.src_means, self.tgt_means, margin),
+            _best_candidates(self.backward, self.tgt_means, self.src_means, margin),
+        )
+
+
+def choose_pairs(
+    searched: Searched,
+    ahead: Best,
+    back: Best,
+    retrieval: Retrieval,
+    bounds: tuple[float | None, float | None] = (None, None),
+) -> Pairs:
+    """Pairs from the best candidates of both sides, which need not be among the neighbours that were searched.
+
+    A bonus counts where candidates are compared with one another and with the threshold; the margins that the pairs
+    have, and that the ceiling is compared with, are without it.
+
+    Args:
+        bounds: threshold and ceiling, as in `select_pairs`.
+    """
+    threshold, ceiling = bounds
+    src, tgt, score, cosine, bonus = _candidates(ahead, back, retrieval)
     keep = np.isfinite(score)
     if threshold is not None:
-        keep &= score >= np.float32(threshold)
+        keep &= score + bonus >= np.float32(threshold)
     order = np.flatnonzero(keep)
-    order = order[np.lexsort((tgt[order], src[order], -score[order]))]
+    order = order[np.lexsort((tgt[order], src[order], -(score + bonus)[order]))]
     if retrieval is Retrieval.MAX_SCORE:
-        order = order[_greedy_one_to_one(src[order], tgt[order], len(forward), len(backward))]
+        order = order[_greedy_one_to_one(src[order], tgt[order], len(searched.forward), len(searched.backward))]
     if ceiling is not None:
         order = order[score[order] <= np.float32(ceiling)]
+    order = order[np.lexsort((tgt[order], src[order], -score[order]))]
     src, tgt = src[order], tgt[order]
     return Pairs(
         src=src,
         tgt=tgt,
         margin=score[order],
         cosine=cosine[order],
-        src_mean=src_means[src],
-        tgt_mean=tgt_means[tgt],
-        src_rank=_rank(forward, src, tgt),
-        tgt_rank=_rank(backward, tgt, src),
+        src_mean=searched.src_means[src],
+        tgt_mean=searched.tgt_means[tgt],
+        src_rank=_rank(searched.forward, src, tgt),
+        tgt_rank=_rank(searched.backward, tgt, src),
         forward=ahead.other[src] == tgt,
         backward=back.other[tgt] == src,
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Best:
-    """Each row's best candidate by margin: (n,) arrays; other is MISSING and score -inf where it has none."""
+class Best:
+    """Each row's best candidate: (n,) arrays; other is MISSING and score -inf where it has none.
+
+    `score` is the margin, and `bonus` what is added to it where candidates are compared.
+    """
 
     other: NDArray[np.int64]
     score: NDArray[np.float32]
     cosine: NDArray[np.float32]
+    bonus: NDArray[np.float32]
+
+
+def no_candidates(rows: int) -> Best:
+    """Of so many rows, none of which has a candidate."""
+    zeros = np.zeros(rows, np.float32)
+    return Best(np.full(rows, MISSING, np.int64), np.full(rows, -np.inf, np.float32), zeros, zeros.copy())
 
 
 def _best_candidates(
     neighbors: Neighbors, means: NDArray[np.float32], other_means: NDArray[np.float32], margin: Margin
-) -> _Best:
+) -> Best:
     found = neighbors.found
     if not found.any():
-        n = len(neighbors)
-        return _Best(np.full(n, MISSING, np.int64), np.full(n, -np.inf, np.float32), np.zeros(n, np.float32))
+        return no_candidates(len(neighbors))
     known, sims = np.where(found, neighbors.ids, 0), np.where(found, neighbors.sims, np.float32(0))
     scores = margin_scores(sims, means[:, None], other_means[known], margin)
     scores[~found] = -np.inf
@@ -164,13 +213,13 @@ def _best_candidates(
     row = np.arange(len(neighbors))
     score = scores[row, column]
     other = np.where(np.isfinite(score), neighbors.ids[row, column], MISSING)
-    return _Best(other, score, neighbors.sims[row, column])
+    return Best(other, score, neighbors.sims[row, column], np.zeros(len(row), np.float32))
 
 
 def _candidates(
-    ahead: _Best, back: _Best, retrieval: Retrieval
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
-    """Source row, target row, score and cosine of what the retrieval may choose from, each pair once."""
+    ahead: Best, back: Best, retrieval: Retrieval
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Source row, target row, score, cosine and bonus of what the retrieval may choose from, each pair once."""
     src, tgt = np.flatnonzero(ahead.other != MISSING), np.flatnonzero(back.other != MISSING)
     if retrieval is Retrieval.INTERSECTION:
         src = src[back.other[ahead.other[src]] == src]
@@ -185,6 +234,7 @@ def _candidates(
         np.concatenate([ahead.other[src], tgt]),
         np.concatenate([ahead.score[src], back.score[tgt]]),
         np.concatenate([ahead.cosine[src], back.cosine[tgt]]),
+        np.concatenate([ahead.bonus[src], back.bonus[tgt]]),
     )
 
 

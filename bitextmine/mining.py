@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,17 +14,19 @@ from bitextmine.bitext import KIND, PAIRS, Bitext, write_pairs
 from bitextmine.calibration import Calibration
 from bitextmine.corpus import Corpus, count_identical, identical_pairs
 from bitextmine.costs import SearchSize
+from bitextmine.documents import DocumentRule, LinkedSearch, check_documents, link_documents
 from bitextmine.embeddings import Embeddings
 from bitextmine.encoders import Encoder
 from bitextmine.encoders.postprocess import PostProcessing
 from bitextmine.errors import ArtifactError, LanguageError, MismatchError, ParameterError
 from bitextmine.given import GivenVectors, sides, vectors_of
-from bitextmine.margin import Margin, Retrieval, select_pairs
+from bitextmine.margin import Margin, Retrieval, Searched, choose_pairs
 from bitextmine.planner import Plan, check_recall, make_plan
 from bitextmine.postprocessed import postprocess
 from bitextmine.progress import Progress, silent
 from bitextmine.resources import Resources
 from bitextmine.search.method import DEFAULT_RECALL, Method
+from bitextmine.search.rescore import Scorer
 from bitextmine.search.stored import BACKWARD, FORWARD, load_neighbors, write_neighbors
 from bitextmine.search.stored import KIND as NEIGHBORS
 from bitextmine.search_as_planned import discard_search, search_as_planned
@@ -41,6 +44,7 @@ class MiningParameters:
     `target_recall` (0.5 to 1) is what an approximate `method` aims at; what it reached is measured and recorded.
     `drop_identical` leaves out pairs of a sentence with itself: names, codes and text of the other language.
     `postprocess` is fitted on each corpus's vectors before the search; none by default.
+    `documents` says what links between documents of both sides are good for; nothing by default.
     """
 
     k: int = 4
@@ -53,6 +57,7 @@ class MiningParameters:
     method: Method = Method.AUTO
     target_recall: float = DEFAULT_RECALL
     postprocess: PostProcessing | None = None
+    documents: DocumentRule | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.k <= MAX_K:
@@ -70,7 +75,7 @@ def check_minable(src: Corpus, tgt: Corpus, encoder: Encoder | GivenVectors, par
     """Refuse, before any work, what cannot give sensible pairs.
 
     Raises:
-        ParameterError: `same-corpus`, `corpus-too-small`, `k-too-large` or `too-few-vectors`.
+        ParameterError: `same-corpus`, `corpus-too-small`, `k-too-large`, `too-few-vectors` or `no-documents`.
         LanguageError: `language-not-covered` by the encoder.
         InputError: `vectors-count`: the vectors that were given are not those of these files.
     """
@@ -91,6 +96,8 @@ def check_minable(src: Corpus, tgt: Corpus, encoder: Encoder | GivenVectors, par
             raise ParameterError(message, code="k-too-large")
         if parameters.postprocess:
             parameters.postprocess.check_rows(len(corpus), encoder.dims, of=what)
+    if parameters.documents is not None:
+        check_documents(src, tgt)
     check_languages((src.lang, tgt.lang), encoder, parameters)
 
 
@@ -154,10 +161,11 @@ def mine(
 
     Raises:
         ParameterError, LanguageError: see `check_minable`.
-        ParameterError: `memory-too-small`, before anything starts.
+        ParameterError: `memory-too-small`, `no-linked-documents`, before anything starts.
         DiskFullError: the disk is full; what was finished before stays.
     """
     plan = plan or plan_mining(src, tgt, encoder, parameters)
+    documents = link_documents(src, tgt, rule.links) if (rule := parameters.documents) else None
     clock = StageClock()
     of_src, of_tgt = sides(encoder)
     with clock.stage("embed-src"):
@@ -176,7 +184,10 @@ def mine(
     if store.find(key) is None:
         with clock.stage("score"), store.publish(key) as staging:
             progress("score", 0, 1)
-            staging.summary |= _choose(src, tgt, neighbors, parameters, staging.path / PAIRS)
+            linked = None
+            if rule and documents:
+                linked = LinkedSearch(rule, documents, Scorer(src_vectors, tgt_vectors, plan.threads), progress)
+            staging.summary |= _choose(src, tgt, neighbors, parameters, linked, staging.path / PAIRS)
             staging.summary |= origin
             staging.summary |= {"src_files": _files(src), "tgt_files": _files(tgt)}
             staging.summary |= {"plan": plan.as_json(), "search": neighbors.summary["search"]}
@@ -190,16 +201,22 @@ def _files(corpus: Corpus) -> list[dict[str, str | int]]:
     return [{"source": part.source, "first_row": part.first_row} for part in corpus.parts]
 
 
-def _choose(src: Corpus, tgt: Corpus, neighbors: Artifact, parameters: MiningParameters, path: Path) -> dict[str, int]:
+def _choose(
+    src: Corpus,
+    tgt: Corpus,
+    neighbors: Artifact,
+    parameters: MiningParameters,
+    linked: LinkedSearch | None,
+    path: Path,
+) -> dict[str, Any]:
     """Write the pairs that the neighbours make; returns what there is to count."""
-    pairs = select_pairs(
-        load_neighbors(neighbors, FORWARD),
-        load_neighbors(neighbors, BACKWARD),
-        margin=parameters.margin,
-        retrieval=parameters.retrieval,
-        threshold=parameters.threshold,
-        ceiling=parameters.ceiling,
-    )
+    searched = Searched.of(load_neighbors(neighbors, FORWARD), load_neighbors(neighbors, BACKWARD))
+    bounds, counts = (parameters.threshold, parameters.ceiling), {}
+    if linked is None:
+        pairs = choose_pairs(searched, *searched.best(parameters.margin), parameters.retrieval, bounds)
+    else:
+        pairs, counted = linked.choose(searched, parameters.margin, parameters.retrieval, bounds)
+        counts["documents"] = counted
     identical = identical_pairs(src, tgt, pairs.src, pairs.tgt)
     if parameters.drop_identical:
         pairs = pairs[~identical]
@@ -210,6 +227,7 @@ def _choose(src: Corpus, tgt: Corpus, neighbors: Artifact, parameters: MiningPar
         "tgt_sentences": len(tgt),
         "identical_sentences": count_identical(src, tgt),
         "identical_pairs": int(identical.sum()),  # those dropped are among them
+        **counts,
     }
 
 
@@ -253,8 +271,15 @@ def _bitext_key(
             "ceiling": parameters.ceiling,
             "drop_identical": parameters.drop_identical,
             **({"postprocess": str(parameters.postprocess)} if parameters.postprocess else {}),
+            **({"documents": rule.key()} if (rule := parameters.documents) else {}),
         },
-        {"src": src.digest, "tgt": tgt.digest, "neighbors": neighbors.digest, "encoder": encoder.signature},
+        {
+            "src": src.digest,
+            "tgt": tgt.digest,
+            "neighbors": neighbors.digest,
+            "encoder": encoder.signature,
+            **({"links": rule.links.digest} if rule and rule.links else {}),
+        },
     )
 
 

@@ -150,7 +150,11 @@ class Corpus:
 
     def copies(self) -> pa.Table:
         """The further appearances of duplicated sentences, as COPY_SCHEMA: `sentence` is the row they repeat."""
-        return pa.concat_tables([_read(self._path(part, COPIES)) for part in self.parts])
+        return pa.concat_tables([self.copies_in(part) for part in self.parts])
+
+    def copies_in(self, part: CorpusPart) -> pa.Table:
+        """As `copies`, those that one of the files brought; of sentences of earlier files too."""
+        return _read(self._path(part, COPIES))
 
     def refusals(self, start: int = 0, limit: int | None = None) -> Iterator[Refusal]:
         """The refused lines from number `start` of them on, in the order of the files and their lines."""
