@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bitextmine.encoders.batching import token_budget_batches
+from bitextmine.encoders.batching import equal_length_batches, padded_lengths, token_budget_batches
 from bitextmine.encoders.card import VOCABULARY, EncoderCard, Precision, TokenizerKind, load_card
 from bitextmine.encoders.laser_tokenizer import LaserTokenizer
 from bitextmine.encoders.runtime import Graph, chosen_provider
@@ -147,6 +147,10 @@ class Encoder:
     def encode(self, sentences: Sequence[str], *, progress: Callable[[int], None] | None = None) -> NDArray[np.float32]:
         """Encode sentences: (n, dims) float32, rows of length 1, in the order given; n may be 0.
 
+        On the CPU a sentence's vector has the same bits whichever sentences it is encoded with: what it is padded to
+        depends on its own length alone, and it is never the only row of a batch (ONNX Runtime multiplies one row in
+        another order than several).
+
         Args:
             sentences: any text; the empty sentence has a vector too, of no meaning.
             progress: told, in this thread, the number of sentences done so far. What it raises ends the work.
@@ -176,7 +180,9 @@ class Encoder:
         return Encoding(vectors, truncated)
 
     def encode_here(self, tokens: Tokens) -> NDArray[np.float32]:
-        """Encode tokenised sentences in the calling thread alone, in batches as `encode`'s: (n, dims) float32.
+        """Encode tokenised sentences in the calling thread alone, in as few batches as may be: (n, dims) float32.
+
+        In its last bits a vector may differ from that of `encode`.
 
         Raises:
             EncoderError: as `encode`.
@@ -218,12 +224,14 @@ class Encoder:
     def _encode_window(self, pool: ThreadPoolExecutor, tokens: Tokens, vectors: NDArray[np.float32]) -> Iterator[int]:
         """Fill `vectors` batch by batch; yields the rows of each batch when it is done."""
         graph = self._load().graph
+        lengths = padded_lengths(tokens.lengths, self.card.max_tokens)
 
         def encode(rows: NDArray[np.int64]) -> int:
-            vectors[rows] = graph.run(*tokens.padded(rows))
+            together = rows if len(rows) > 1 else rows.repeat(2)
+            vectors[rows] = graph.run(*tokens.padded(together, int(lengths[rows[0]])))[: len(rows)]
             return len(rows)
 
-        batches = token_budget_batches(tokens.lengths, graph.token_budget)
+        batches = equal_length_batches(lengths, graph.token_budget)
         # A single batch, such as a query, is not worth waking a thread for.
         return map(encode, batches) if len(batches) == 1 else pool.map(encode, batches)
 

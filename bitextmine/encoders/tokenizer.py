@@ -27,11 +27,15 @@ class Tokens:
         """(n,) where in `ids` each sentence begins."""
         return np.cumsum(self.lengths) - self.lengths
 
-    def padded(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """`input_ids` and `attention_mask`, both (len(rows), longest) int64, of some of the sentences."""
+    def padded(self, rows: NDArray[np.int64], length: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """`input_ids` and `attention_mask`, both (len(rows), longest) int64, of some of the sentences.
+
+        Args:
+            length: what to pad to at least, in tokens.
+        """
         lengths = self.lengths[rows]
         starts = self.starts[rows]
-        columns = np.arange(lengths.max())
+        columns = np.arange(max(lengths.max(), length))
         mask = columns < lengths[:, None]
         ids = np.zeros(mask.shape, np.int64)
         ids[mask] = self.ids[(starts[:, None] + columns)[mask]]
