@@ -9,7 +9,6 @@ opened     what tasks keep open from one to the next: encoders, indexes
 """
 
 from bitextmine.executors.local import LocalExecutor
-from bitextmine.executors.opened import opened
 from bitextmine.executors.task import Executor, Needs, Outcome, Task
 
-__all__ = ["Executor", "LocalExecutor", "Needs", "Outcome", "Task", "opened"]
+__all__ = ["Executor", "LocalExecutor", "Needs", "Outcome", "Task"]

@@ -49,6 +49,16 @@ def attempt(function: Callable[..., Any], arguments: tuple[Any, ...], progress: 
     return Attempt(value, error, trace, time.monotonic() - began, where())
 
 
+def attempt_sent(content: bytes, progress: Progress) -> bytes:
+    """Run what `check_sendable` made elsewhere; the Attempt as bytes to send back."""
+    try:
+        function, arguments = pickle.loads(content)  # noqa: S301 - from the process that this one works for
+    except Exception as error:  # noqa: BLE001 - importing a task's module runs it
+        unread = BitextmineError(f"the task cannot be read: {error}")
+        return sendable(Attempt(None, unread, traceback.format_exc(), 0.0, where()))
+    return sendable(attempt(function, arguments, progress))
+
+
 def where() -> str:
     """This process, in words."""
     return f"pid {os.getpid()} on {platform.node()}"

@@ -7,17 +7,14 @@ an Attempt for each task. What it prints goes to standard error.
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import sys
 import time
-import traceback
 from multiprocessing.connection import Connection
 from types import FrameType
 from typing import NoReturn
 
-from bitextmine.errors import BitextmineError
-from bitextmine.executors.attempt import Attempt, attempt, sendable, where
+from bitextmine.executors.attempt import attempt_sent
 from bitextmine.lifetime import die_with_parent
 
 READY = "ready"
@@ -36,16 +33,7 @@ def main(pipe: Connection, parent: int) -> None:
             content = pipe.recv_bytes()
         except EOFError:
             return
-        pipe.send(sendable(_run(content, pipe)))
-
-
-def _run(content: bytes, pipe: Connection) -> Attempt:
-    try:
-        function, arguments = pickle.loads(content)  # noqa: S301 - from the process that started this one
-    except Exception as error:  # noqa: BLE001 - importing a task's module runs it
-        trace = traceback.format_exc()
-        return Attempt(None, BitextmineError(f"the task cannot be read: {error}"), trace, 0.0, where())
-    return attempt(function, arguments, _Reports(pipe))
+        pipe.send(attempt_sent(content, _Reports(pipe)))
 
 
 class _Reports:
