@@ -79,6 +79,8 @@ class SearchPool:
 
 def _yield_to_the_loop() -> None:
     """Give the calling thread half the weight of the event loop's: where all cores are busy, refusals and probes are
-    answered in milliseconds all the same. Elsewhere than on Linux a priority is the whole process's, and is left."""
+    answered in milliseconds all the same. Elsewhere than on Linux a priority is the whole process's, and is left.
+    Counted from the process's own: it may have been started with a low one, and may not raise it."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _NICENESS)
