@@ -99,10 +99,10 @@ class Staging:
 class ArtifactStore:
     """The artifacts under one root directory. Safe for many processes: whoever publishes first wins.
 
-    `on_published` is called after each artifact that this object published.
+    `on_published` is called with the key of each artifact that this object published.
     """
 
-    def __init__(self, root: Path, on_published: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, root: Path, on_published: Callable[[ArtifactKey], None] = lambda key: None) -> None:
         self.root = root
         self._on_published = on_published
 
@@ -164,7 +164,7 @@ class ArtifactStore:
             directory.chmod(self.root.stat().st_mode & 0o777)  # as readable as the rest, for other users too
             _write_manifest(directory, key, staging.summary)
             _publish_directory(directory, self.path(key.kind, key.digest))
-            self._on_published()
+            self._on_published(key)
 
     def delete(self, kind: str, digest: str) -> None:
         """Remove an artifact; a reader that has its files open keeps them."""

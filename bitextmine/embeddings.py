@@ -75,6 +75,36 @@ def embed(
     return Embeddings(shards, len(corpus), encoder.dims, corpus.shard_rows)
 
 
+def embed_shard(
+    corpus: Corpus,
+    number: int,
+    encoder: Encoder,
+    store: ArtifactStore,
+    *,
+    stage: str = "embed",
+    progress: Progress = silent,
+) -> int:
+    """As `embed`, one shard only; returns how many sentences were encoded.
+
+    Raises:
+        EncoderError: as `embed`.
+    """
+    shard, key = corpus.shards[number], _keys(corpus, encoder.signature)[number]
+    if store.find(key) is not None:
+        return 0
+    known = _known(shard, encoder, store)
+    texts = corpus.shard_texts(shard)[known.rows :]
+    _embed_shard(texts, known, encoder, store.publish(key), _from(0, len(texts), stage, progress))
+    return len(texts)
+
+
+def unembedded_shards(corpus: Corpus, signature: str, store: ArtifactStore) -> list[Shard]:
+    """The shards that have no vectors by the encoder with this signature."""
+    keys = _keys(corpus, signature)
+    there = [(store.path(KIND, key.digest) / MANIFEST).is_file() for key in keys]
+    return [shard for shard, found in zip(corpus.shards, there, strict=True) if not found]
+
+
 def find_embeddings(corpus: Corpus, encoder: Encoder, store: ArtifactStore) -> Embeddings | None:
     """The corpus's vectors by this encoder, if there are those of all its shards; encodes nothing.
 
@@ -92,11 +122,7 @@ def find_embeddings(corpus: Corpus, encoder: Encoder, store: ArtifactStore) -> E
 
 def count_unembedded(corpus: Corpus, signature: str, store: ArtifactStore) -> int:
     """Sentences in shards without vectors by the encoder with this signature: the most that `embed` would encode."""
-    missing = 0
-    for shard, key in zip(corpus.shards, _keys(corpus, signature), strict=True):
-        if not (store.path(KIND, key.digest) / MANIFEST).is_file():
-            missing += shard.stop - shard.start
-    return missing
+    return sum(shard.stop - shard.start for shard in unembedded_shards(corpus, signature, store))
 
 
 def embeddings_digest(corpus: Corpus, signature: str) -> str:

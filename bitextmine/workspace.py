@@ -85,5 +85,10 @@ class Workspace:
         return self.data_dir / "keys"
 
     @property
+    def matrices(self) -> Path:
+        """A directory for each matrix run: its report and its stage log."""
+        return self.root / "matrices"
+
+    @property
     def uploads(self) -> Path:
         return self.root / "uploads"

@@ -13,6 +13,7 @@ from bitextmine.cli.evaluate import evaluate
 from bitextmine.cli.export import export
 from bitextmine.cli.jobs import jobs
 from bitextmine.cli.keys import keys
+from bitextmine.cli.matrix import matrix
 from bitextmine.cli.mine import mine
 from bitextmine.cli.plan import calibrate_machine, plan
 from bitextmine.cli.score import score
@@ -28,6 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(mine)
+app.command()(matrix)
 app.command()(score)
 app.command()(export)
 app.command()(embed)

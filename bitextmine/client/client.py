@@ -14,6 +14,7 @@ from bitextmine.client.connection import Blocking, InLoop
 from bitextmine.client.corpora import Corpora
 from bitextmine.client.embedding import Embedding
 from bitextmine.client.jobs import Jobs
+from bitextmine.client.matrix import Matrices
 from bitextmine.client.mining import Mining
 from bitextmine.client.operation import Mode
 from bitextmine.client.scoring import Scoring
@@ -27,7 +28,7 @@ TIMEOUT_SECONDS = 60.0
 REPEATS = 6  # with the pauses between them, half a minute
 
 
-class Operations(Mining[Mode], Searching[Mode], Scoring[Mode], Embedding[Mode], Status[Mode]):
+class Operations(Mining[Mode], Matrices[Mode], Searching[Mode], Scoring[Mode], Embedding[Mode], Status[Mode]):
     """What both clients can do."""
 
     def __init__(self, connection: Mode) -> None:

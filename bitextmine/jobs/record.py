@@ -35,6 +35,7 @@ class JobKind(StrEnum):
     INGEST = "ingest"
     INDEX = "index"
     MINE = "mine"
+    MATRIX = "matrix"
     SCORE = "score"
 
 
@@ -130,7 +131,8 @@ class JobRecord(BaseModel):
     @property
     def corpora(self) -> set[str]:
         """The names of the corpora that the job reads or makes."""
-        return {name for field in _NAMING if isinstance(name := self.spec.get(field), str)}
+        several = self.spec.get("corpora")
+        return {name for field in _NAMING if isinstance(name := self.spec.get(field), str)}.union(several or ())
 
     def end(self, state: JobState) -> None:
         """Give it a final state; a stage that was running is over too."""

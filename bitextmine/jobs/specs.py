@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -35,6 +37,19 @@ class IndexSpec(BaseModel):
     digest: str
     encoder: str
     allow_uncovered_languages: bool = False
+
+
+class MatrixSpec(BaseModel):
+    """Mine these pairs of these corpora. `matrix` names the run, and so its report."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    corpora: dict[str, str]  # name to digest
+    pairs: list[list[str]]  # of names, the source first
+    first: list[list[str]]  # those that are mined before the others
+    encoder: str
+    parameters: dict[str, Any]  # as bitextmine.matrix.MatrixParameters has them
+    matrix: str
 
 
 class ScoreSpec(BaseModel):
@@ -80,3 +95,4 @@ class MineSpec(BaseModel):
     drop_identical: bool = False
     method: str = "auto"
     target_recall: float = 0.99
+    filters: dict[str, Any] | None = None  # as FilterSettings.as_json has them

@@ -127,6 +127,7 @@ MAKES_ITS_OWN = {"POST /v1/corpora", "POST /v1/uploads"}
 LISTS = {f"GET {path}" for path in PAGES}
 CORPORA_IN_BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/mining-jobs": {"json": {"src": "korpus-de", "tgt": "korpus-en", "encoder": ENCODER}},
+    "POST /v1/matrix-jobs": {"json": {"corpora": ["korpus-de", "korpus-en"], "encoder": ENCODER}},
     "POST /v1/search": {"json": {"texts": ["Haus 1"], "corpora": ["korpus-en"], "encoder": ENCODER, "lang": "de"}},
     "POST /v1/score": {
         "json": {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, Strict
 
@@ -20,6 +20,16 @@ Recall = Annotated[
     float,
     Strict(),
     Field(ge=LEAST_RECALL, le=MOST_RECALL, description="Share of true neighbours that ivf and ivfpq aim at."),
+]
+# Of a filter: whether it runs, or its bounds. Which filters there are the library says, with what is wrong.
+Bounds = dict[Literal["least", "most"], Score | None]
+Filters = Annotated[
+    Literal["default", "none"] | Annotated[dict[str, Annotated[bool, Strict()] | Bounds], Field(max_length=32)],
+    Field(
+        description="Filters that pairs must pass (docs/filters.md): default, none, or an object that names filters: "
+        "true, false, or bounds of the score, null being none. The defaults that are not named run too, unless it says "
+        '"defaults": false.'
+    ),
 ]
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
 
@@ -41,7 +51,11 @@ class MiningJobIn(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"examples": [{"src": "news-de", "tgt": "news-en", "encoder": "muse", "threshold": 1.06}]},
+        json_schema_extra={
+            "examples": [
+                {"src": "news-de", "tgt": "news-en", "encoder": "muse", "threshold": 1.06, "filters": "default"}
+            ]
+        },
     )
 
     src: Name
@@ -58,6 +72,7 @@ class MiningJobIn(BaseModel):
     drop_identical: Annotated[bool, Strict()] = Field(
         default=False, description="Drop pairs whose two sentences are the same text."
     )
+    filters: Filters = "none"
 
 
 class JobsWanted(BaseModel):
@@ -160,6 +175,8 @@ def _links(record: JobRecord) -> dict[str, str]:
         links["retry_of"] = f"/v1/jobs/{record.retry_of}"
     if record.result and "bitext" in record.result:
         links["bitext"] = f"/v1/bitexts/{record.result['bitext']}"
+    if record.kind is JobKind.MATRIX:
+        links["report"] = f"/v1/matrix-jobs/{record.id}/report"
     if record.result and "corpus" in record.result:
         links["corpus"] = f"/v1/corpora/{record.result['corpus']}"
     return links

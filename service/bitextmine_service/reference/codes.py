@@ -43,7 +43,12 @@ CODES: dict[str, str] = {
     "create_index": f"{_JOB} {_ENCODER} corpus-not-found language-not-covered artifact-damaged body-too-large",
     "list_indexes": "corpus-not-found artifact-damaged",
     "create_mining_job": f"{_JOB} {_ENCODER} corpus-not-found language-not-covered k-too-large invalid-k "
-    "invalid-threshold same-corpus corpus-too-small memory-too-small artifact-damaged body-too-large",
+    "invalid-threshold invalid-filters same-corpus corpus-too-small memory-too-small artifact-damaged body-too-large",
+    "create_matrix_job": f"{_JOB} {_ENCODER} corpus-not-found language-not-covered k-too-large invalid-k no-pairs "
+    "invalid-threshold invalid-filters invalid-name invalid-parameter same-language unknown-corpus too-many-pairs "
+    "same-corpus corpus-too-small memory-too-small artifact-damaged body-too-large",
+    "get_matrix_report": f"job-not-found matrix-not-found artifact-damaged {_STORE}",
+    "get_matrix_page": f"job-not-found matrix-not-found artifact-damaged {_STORE}",
     "list_jobs": f"invalid-cursor {_STORE}",
     "get_job": f"job-not-found {_STORE}",
     "delete_job": f"job-not-found job-unfinished {_STORE}",
@@ -53,6 +58,7 @@ CODES: dict[str, str] = {
     "list_bitexts": "invalid-cursor",
     "get_bitext": "bitext-not-found artifact-damaged",
     "get_refused_pairs": "bitext-not-found invalid-cursor artifact-damaged",
+    "get_rejected_pairs": "bitext-not-found invalid-cursor invalid-filters artifact-damaged",
     "delete_bitext": "bitext-not-found",
     "get_pairs": "bitext-not-found invalid-cursor invalid-threshold artifact-damaged",
     "download": "bitext-not-found invalid-export invalid-threshold artifact-damaged",

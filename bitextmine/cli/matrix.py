@@ -1,0 +1,194 @@
+"""`bitextmine matrix`: every pair of many corpora, as a configuration says."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bitextmine.cli import console
+from bitextmine.cli.stages import progress_shown, say
+from bitextmine.progress import Progress
+from bitextmine.resources import Provider, Resources, format_bytes
+
+if TYPE_CHECKING:
+    from bitextmine.matrix import MatrixPlan
+    from bitextmine.matrix.bench import Bench
+    from bitextmine.matrix.config import MatrixConfig
+    from bitextmine.matrix.record import MatrixRecord, PairRecord
+    from bitextmine.workspace import Workspace
+
+_SHOWN = 30  # pairs of a plan
+
+
+def matrix(
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG", help="A TOML file; docs/matrix.md explains each setting.")
+    ],
+    plan_only: Annotated[bool, typer.Option("--plan", help="Say what there is to do, and stop.")] = False,
+    precision: console.PrecisionOption = console.PrecisionChoice.AUTO,
+    verbose: console.Verbose = False,
+    provider: console.ProviderOption = Provider.AUTO,
+    allow_cpu_fallback: console.AllowCpuFallback = False,
+    threads: console.Threads = None,
+    memory: console.Memory = None,
+    gpus: console.Gpus = None,
+    data_dir: console.DataDir = None,
+    encoders_dir: console.EncodersDir = None,
+) -> None:
+    """Mine every pair of many corpora: each is embedded once, and what is finished is never done again.
+
+    A configuration names the corpora, the pairs and how good they have to be:
+
+        encoder = "muse"
+        precision = 0.9          # a threshold is chosen for each pair; or threshold = ... under [mining]
+        output = "pairs"         # a file a pair goes here
+        [corpora.de]
+        files = ["news/*.de.gz"]
+        [corpora.en]
+        files = ["news/*.en.gz"]
+
+    The report, as JSON and as a page with a heat map, is written anew after every pair. After a crash, or with Ctrl-C,
+    the same command goes on where it was. The exit code is 1 where a pair failed.
+
+    Example: bitextmine matrix languages.toml --plan
+    """
+    from bitextmine.matrix.config import read_config
+
+    started = time.monotonic()
+    wanted = read_config(config)
+    limits = console.resources(threads, memory, gpus)
+    place = console.writable_workspace(data_dir, encoders_dir)
+    bench = _bench(wanted, place, limits, precision, provider, allow_cpu_fallback)
+    bench.open_encoder()  # whatever is wrong with it is said before the work
+    with progress_shown(verbose) as progress:
+        plan = _planned(wanted, bench, place, limits, progress)
+        for line in plan_lines(plan):
+            say(line)
+        if plan_only:
+            return
+        record = _run(plan, wanted, bench, place, progress)
+    _say_end(record, place.matrices / plan.digest, time.monotonic() - started)
+    if record.counts["failed"]:
+        raise typer.Exit(1)
+
+
+def _bench(
+    wanted: MatrixConfig,
+    place: Workspace,
+    limits: Resources,
+    precision: console.PrecisionChoice,
+    provider: Provider,
+    allow_cpu_fallback: bool,
+) -> Bench:
+    from bitextmine.matrix.bench import Bench
+
+    return Bench(
+        root=str(place.root.resolve()),
+        encoders=str(place.encoders.resolve()),
+        encoder=wanted.encoder,
+        log=str(place.root.resolve() / "matrices" / ".reading"),
+        threads=limits.threads,
+        memory_bytes=limits.memory_bytes,
+        gpus=limits.gpus,
+        precision=precision.precision.value if precision.precision else None,
+        provider=provider.value,
+        allow_cpu_fallback=allow_cpu_fallback,
+        data_dir=str(place.data_dir.resolve()),
+    )
+
+
+def _planned(wanted: MatrixConfig, bench: Bench, place: Workspace, limits: Resources, progress: Progress) -> MatrixPlan:
+    from bitextmine.calibration import load_calibration
+    from bitextmine.executors.local import LocalExecutor
+    from bitextmine.matrix import plan_matrix
+    from bitextmine.matrix.gather import gather, preparing
+
+    with LocalExecutor() as executor:
+        corpora = gather(wanted.sources, preparing(bench), executor, progress=progress)
+    return plan_matrix(
+        corpora,
+        wanted.choice,
+        bench.open_encoder(),
+        wanted.parameters,
+        place.artifacts,
+        resources=limits,
+        calibration=load_calibration(place.data_dir),
+    )
+
+
+def plan_lines(plan: MatrixPlan) -> list[str]:
+    """The plan for people: all of it first, then the pairs in their order."""
+    from bitextmine.planner import format_seconds
+
+    figures = plan.as_json()
+    rate = f" at {plan.rate:,.0f}/s, {format_seconds(plan.embed_seconds)}" if plan.rate else ""
+    lines = [
+        f"plan: {len(plan.corpora)} corpora, {figures['sentences']:,} sentences, {figures['sentences_to_embed']:,} to "
+        f"embed{rate}; {len(plan.pairs)} pairs to search, {format_seconds(plan.search_seconds)}; at most "
+        f"{format_bytes(plan.memory_bytes)} of memory, {format_bytes(plan.disk_bytes)} of disk"
+    ]
+    for pair in plan.pairs[:_SHOWN]:
+        size = pair.search.size
+        cost = format_seconds(pair.seconds) if pair.seconds else "searched before"
+        lines.append(f"  {pair.src}-{pair.tgt}: {size.src_rows:,} x {size.tgt_rows:,}, {pair.search.method}, {cost}")
+    if len(plan.pairs) > _SHOWN:
+        lines.append(f"  ... and {len(plan.pairs) - _SHOWN} more")
+    return lines
+
+
+def _run(plan: MatrixPlan, wanted: MatrixConfig, bench: Bench, place: Workspace, progress: Progress) -> MatrixRecord:
+    from dataclasses import replace
+
+    from bitextmine.executors.local import LocalExecutor
+    from bitextmine.matrix import run_matrix
+
+    directory = place.matrices / plan.digest
+
+    def pair_done(pair: PairRecord) -> None:
+        say(pair_line(pair))
+        if wanted.output is not None and not pair.error:
+            _write(pair, wanted, place)
+
+    logged = replace(bench, log=str(directory.resolve() / "log"))
+    with LocalExecutor() as executor:
+        return run_matrix(plan, logged, executor, directory, progress=progress, pair_done=pair_done)
+
+
+def _write(pair: PairRecord, wanted: MatrixConfig, place: Workspace) -> None:
+    """A file of the pair's sentences.
+
+    Raises:
+        ParameterError: `output-not-writable`.
+        DiskFullError: no room.
+    """
+    from bitextmine.bitext import KIND, Bitext
+    from bitextmine.exports import export_to
+
+    found = place.artifacts.open(KIND, pair.result["bitext"])
+    if found is not None and wanted.output is not None:
+        wanted.output.mkdir(parents=True, exist_ok=True)
+        export_to(wanted.output / f"{pair.src}-{pair.tgt}.{wanted.ending}", Bitext(found), wanted.export)
+
+
+def pair_line(pair: PairRecord) -> str:
+    """What came of a pair, on one line."""
+    title = f"{pair.src}-{pair.tgt}"
+    if pair.error:
+        return f"{title}: failed: {pair.error}"
+    result = pair.result
+    threshold = result["threshold"]
+    above = f" above {threshold['value']:.4f}" if threshold.get("value") is not None else ""
+    promised = f" (precision {threshold['precision']:.2f})" if "precision" in threshold else ""
+    dropped = sum(int(each["dropped"]) for each in result["filters"])
+    return f"{title}: {result['pairs']:,} pairs{above}{promised}, {dropped:,} dropped by filters"
+
+
+def _say_end(record: MatrixRecord, directory: Path, seconds: float) -> None:
+    counts = record.counts
+    failed = f", {counts['failed']} failed" if counts["failed"] else ""
+    total = sum(int(pair.result.get("pairs", 0)) for pair in record.pairs)
+    say(f"{counts['done']} pairs of corpora{failed}: {total:,} pairs of sentences in {seconds:.1f} s")
+    say(f"report: {directory / 'report.html'} (and report.json)")

@@ -1,0 +1,90 @@
+"""How each pair of a matrix is mined, as plain values that travel between processes and machines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from bitextmine.encoders.postprocess import PostProcessing
+from bitextmine.errors import ParameterError
+from bitextmine.filters import FilterSettings
+from bitextmine.margin import Margin, Retrieval
+from bitextmine.mining import MiningParameters
+from bitextmine.search.method import Method
+
+_PARSERS = {"margin": Margin, "retrieval": Retrieval, "method": Method, "postprocess": PostProcessing.parse}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixParameters:
+    """`precision` (0 to 1) has a threshold chosen for each pair, which `mining` must then not have.
+
+    Raises:
+        ParameterError: `invalid-threshold`, both are given, or the precision is not between 0 and 1.
+    """
+
+    mining: MiningParameters = field(default_factory=MiningParameters)
+    precision: float | None = None
+    filters: FilterSettings | None = None
+
+    def __post_init__(self) -> None:
+        if self.precision is None:
+            return
+        if not 0 < self.precision < 1:
+            message = f"a precision of {self.precision:g}; it must be between 0 and 1"
+            raise ParameterError(message, code="invalid-threshold")
+        if self.mining.threshold is not None:
+            message = "give a threshold, or a precision for which one is chosen for each pair, not both"
+            raise ParameterError(message, code="invalid-threshold")
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, as `from_json` takes it; what is at its default is left out, so that a new one changes no name."""
+        default = MiningParameters()
+        values = {field.name: getattr(self.mining, field.name) for field in fields(default)}
+        changed = {name: value for name, value in values.items() if value != getattr(default, name)}
+        mining = {name: str(value) if name in _PARSERS else value for name, value in changed.items()}
+        filters = self.filters.as_json() if self.filters and self.filters.filters else None
+        return {"mining": mining, "precision": self.precision, "filters": filters}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> MatrixParameters:
+        """
+        Raises:
+            ParameterError: as the classes themselves.
+        """
+        filters = values.get("filters")
+        return cls(
+            mining=mining_parameters(values.get("mining", {})),
+            precision=values.get("precision"),
+            filters=FilterSettings.parse(filters) if filters is not None else None,
+        )
+
+
+def mining_parameters(values: dict[str, Any]) -> MiningParameters:
+    """Mining parameters by their names, those of a few choices as text.
+
+    Raises:
+        ParameterError: there is no such parameter, or it has no such value.
+    """
+    known = {field.name: field.type for field in fields(MiningParameters)}
+    for name, value in values.items():
+        if name not in known:
+            raise ParameterError(f"unknown setting {name!r}; there are {', '.join(known)}")
+        _check_type(name, value, str(known[name]))
+    parsed = {name: _parsed(name, value) if name in _PARSERS else value for name, value in values.items()}
+    return MiningParameters(**parsed)
+
+
+def _check_type(name: str, value: Any, wanted: str) -> None:
+    kinds = {"int": int, "float": int | float, "float | None": int | float | None, "bool": bool}
+    kind = kinds.get(wanted, str)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise ParameterError(f"{name} is {value!r}, which is no {wanted.partition(' ')[0]}")
+
+
+def _parsed(name: str, value: str) -> Any:
+    try:
+        return _PARSERS[name](value)
+    except ValueError:
+        choices = ", ".join(str(choice) for choice in (Margin, Retrieval, Method)[list(_PARSERS).index(name)])
+        raise ParameterError(f"{name} is {value!r}; it must be one of {choices}") from None

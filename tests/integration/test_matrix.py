@@ -1,0 +1,267 @@
+"""Matrix runs: from the command line and as jobs, again after what ended them, and what fails alone."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bitextmine.artifacts import ArtifactStore
+from bitextmine.bitext import Bitext
+from bitextmine.cli import run
+from bitextmine.client import Client
+from bitextmine.matrix.stage_log import read_stage_log
+from tests.integration.service import ENCODER, Api, Service, numbered, problem, service
+from tests.integration.waiting import heed_ctrl_c, wait_until
+
+WORDS = {"de": "Haus", "en": "house", "fr": "maison", "ru": "дом"}
+PAIRS = 6
+SETTINGS = 'encoder = "tiny"\noutput = "pairs"\nformat = "tsv.gz"\nfilters = "none"\n'
+
+
+@pytest.fixture
+def folder(tmp_path: Path, encoders: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Four small corpora in the current directory; data go below it."""
+    monkeypatch.setenv("BITEXTMINE_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("BITEXTMINE_ENCODERS_DIR", str(encoders))
+    monkeypatch.chdir(tmp_path)
+    write_corpora(tmp_path, 60)
+    return tmp_path
+
+
+def write_corpora(folder: Path, sentences: int, settings: str = SETTINGS) -> None:
+    for lang, word in WORDS.items():
+        (folder / f"{lang}.txt").write_bytes(numbered(word, sentences))
+    tables = "".join(f'[corpora.{lang}]\nfiles = ["{lang}.txt"]\n' for lang in WORDS)
+    (folder / "run.toml").write_text(settings + tables)
+
+
+def report(folder: Path) -> dict[str, Any]:
+    (path,) = (folder / "data" / "matrices").glob("*/report.json")
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def made_twice(folder: Path) -> set[str]:
+    lines = [line for log in (folder / "data" / "matrices").glob("*/log") for line in read_stage_log(log)]
+    digests = [line.digest for line in lines]
+    assert digests
+    return {digest for digest in digests if digests.count(digest) > 1}
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """What each pair's bitext is, byte for byte."""
+    store = ArtifactStore(folder / "data" / "artifacts")
+    found = {}
+    for pair in report(folder)["pairs"]:
+        artifact = store.open("bitext", pair["result"]["bitext"])
+        assert artifact is not None
+        found[f"{pair['src']}-{pair['tgt']}"] = Bitext(artifact).path.read_bytes()
+    return found
+
+
+# --- the command
+
+
+def test_every_pair_is_mined_and_every_corpus_embedded_once(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["matrix", "run.toml"]) == 0
+    said = capfd.readouterr().err
+    assert "plan: 4 corpora, 240 sentences, 240 to embed" in said
+    found = report(folder)
+    assert found["counts"] == {"waiting": 0, "running": 0, "done": PAIRS, "failed": 0}
+    assert found["finished"]
+    for pair in found["pairs"]:
+        written = folder / "pairs" / f"{pair['src']}-{pair['tgt']}.tsv.gz"
+        rows = [line.split("\t") for line in gzip.decompress(written.read_bytes()).decode().splitlines()]
+        assert len(rows) == pair["result"]["pairs"] == sum(pair["result"]["histogram"]["counts"]) > 30
+        assert all(src.startswith(WORDS[pair["src"]]) and tgt.startswith(WORDS[pair["tgt"]]) for _, src, tgt in rows)
+    assert made_twice(folder) == set()
+    assert len(list((folder / "data" / "artifacts" / "embeddings").iterdir())) == len(WORDS)
+    (page,) = (folder / "data" / "matrices").glob("*/report.html")
+    assert "Pairs of sentences that were kept" in page.read_text()
+    assert set(found["seconds"]) == {"corpus", "embeddings", "neighbors", "bitext"}
+
+
+def test_the_same_pairs_as_mining_each_pair_by_itself(folder: Path) -> None:
+    assert run(["matrix", "run.toml"]) == 0
+    for pair, content in files(folder).items():
+        src, tgt = pair.split("-")
+        command = ["mine", f"{src}.txt", f"{tgt}.txt", "--src-lang", src, "--tgt-lang", tgt, "--encoder", "tiny"]
+        assert run([*command, "-o", "alone.parquet"]) == 0
+        assert (folder / "alone.parquet").read_bytes() == content
+
+
+def test_the_plan_alone_mines_nothing(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["matrix", "run.toml", "--plan"]) == 0
+    said = capfd.readouterr().err
+    assert said.count(" x 60, exact") == PAIRS
+    assert not (folder / "data" / "artifacts" / "embeddings").exists()
+    assert not list((folder / "data" / "matrices").glob("*/report.json"))
+
+
+def test_a_second_run_finds_everything(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["matrix", "run.toml"]) == 0
+    first = files(folder)
+    assert run(["matrix", "run.toml"]) == 0
+    said = capfd.readouterr().err
+    assert said.count("searched before") == PAIRS
+    assert made_twice(folder) == set()
+    assert files(folder) == first
+
+
+def test_a_pair_that_fails_leaves_the_others_alone(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A neighbours artifact that is damaged: only who needs it fails, and says what to do."""
+    assert run(["matrix", "run.toml"]) == 0
+    made = files(folder)
+    store = ArtifactStore(folder / "data" / "artifacts")
+    for bitext in store.list("bitext"):
+        store.delete("bitext", bitext.digest)
+    damaged = store.list("neighbors")[0].path / "forward.ids.npy"
+    damaged.write_bytes(b"")
+    assert run(["matrix", "run.toml"]) == 1
+    said = capfd.readouterr().err
+    assert "forward.ids.npy is missing or was truncated" in said
+    counts = report(folder)["counts"]
+    assert (counts["done"], counts["failed"]) == (PAIRS - 1, 1)
+    store.delete("neighbors", damaged.parent.name)
+    assert run(["matrix", "run.toml"]) == 0
+    assert files(folder) == made
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ('encoder = "tiny"\npivot = "ja"\n', "the pivot 'jpn_Jpan' is none of"),
+        ('encoder = "nine"\n', "nine"),
+        ('encoder = "tiny"\n[mining]\nk = 100\n', "k=100 is more than the 60 sentences of"),
+    ],
+)
+def test_what_cannot_work_is_one_line(
+    folder: Path, settings: str, message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_corpora(folder, 60, settings)
+    assert run(["matrix", "run.toml"]) == 2
+    said = capfd.readouterr().err.strip().splitlines()
+    assert len(said) == 1
+    assert message in said[0]
+
+
+def test_ctrl_c_ends_it_and_the_next_run_goes_on(folder: Path) -> None:
+    write_corpora(folder, 20_000)
+    command = [sys.executable, "-m", "bitextmine", "matrix", "run.toml"]
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - the tests have one thread
+    )
+    embeddings = folder / "data" / "artifacts" / "embeddings"
+    wait_until(lambda: embeddings.is_dir() and len(list(embeddings.iterdir())) >= 2, "something is embedded")
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "bitextmine: interrupted"
+    kept = {path.name for path in embeddings.iterdir()}
+    assert run(["matrix", "run.toml"]) == 0
+    assert kept <= {path.name for path in embeddings.iterdir()}
+    assert made_twice(folder) == set()
+
+
+# --- jobs
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with service(tmp_path_factory.mktemp("matrix")) as started:
+        for lang, word in WORDS.items():
+            started.api.succeeded(started.api.upload(f"m-{lang}", numbered(word, 40), lang))
+        yield started
+        assert "Traceback" not in started.api.process.log + started.worker.log
+
+
+@pytest.fixture(scope="module")
+def api(running: Service) -> Api:
+    return running.api
+
+
+def matrix(api: Api, **wanted: Any) -> Any:
+    body = {"corpora": [f"m-{lang}" for lang in WORDS], "encoder": ENCODER, **wanted}
+    return api.http.post("/v1/matrix-jobs", json=body)
+
+
+def test_a_job_mines_all_pairs_and_its_report_names_the_bitexts(api: Api) -> None:
+    job = api.ended(matrix(api, filters="none"))
+    assert job["state"] == "succeeded", job
+    assert job["plan"]["pairs"] == PAIRS
+    found = api.http.get(job["links"]["report"]).raise_for_status().json()
+    assert found["matrix"] == job["result"]["matrix"]
+    assert found["counts"]["done"] == PAIRS
+    for pair in found["pairs"]:
+        bitext = api.http.get(f"/v1/bitexts/{pair['result']['bitext']}").raise_for_status().json()
+        assert bitext["pairs"] == pair["result"]["pairs"] > 20
+    page = api.http.get(f"{job['links']['report']}.html")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "Pairs of sentences that were kept" in page.text
+    assert "script" not in page.headers["content-security-policy"]
+
+
+def test_a_job_takes_a_pivot_and_a_list(api: Api) -> None:
+    pivoted = api.succeeded(matrix(api, pivot="m-en", filters="none"))
+    assert {(pair["src"], pair["tgt"]) for pair in pivoted["bitexts"]} == {
+        (f"m-{lang}", "m-en") for lang in WORDS if lang != "en"
+    }
+    listed = api.succeeded(matrix(api, pairs=[["m-ru", "m-de"], ["m-fr", "m-de"]], first=[["m-fr", "m-de"]]))
+    assert [(pair["src"], pair["tgt"]) for pair in listed["bitexts"]] == [("m-fr", "m-de"), ("m-ru", "m-de")]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status", "code"),
+    [
+        ({"corpora": ["m-de", "nothing"]}, 404, "corpus-not-found"),
+        ({"corpora": ["m-de"]}, 422, "invalid-request"),
+        ({"corpora": ["m-de", "m-de"]}, 422, "invalid-name"),
+        ({"pivot": "xx"}, 422, "unknown-corpus"),
+        ({"pairs": [["m-de", "m-en", "m-fr"]]}, 422, "invalid-request"),
+        ({"pairs": [["m-de", "m-de"]]}, 422, "same-language"),
+        ({"pairs": []}, 422, "no-pairs"),
+        ({"pairs": [["m-de", "m-en"]], "pivot": "m-en"}, 422, "invalid-parameter"),
+        ({"precision": 1.0}, 422, "invalid-request"),
+        ({"precision": 0.9, "threshold": 1.0}, 422, "invalid-threshold"),
+        ({"filters": "many"}, 422, "invalid-filters"),
+        ({"filters": {"copy": {"mots": 1}}}, 422, "invalid-filters"),
+        ({"k": 1024}, 422, "k-too-large"),
+        ({"encoder": "none"}, 404, "encoder-unknown"),
+        ({"unknown": 1}, 422, "invalid-request"),
+    ],
+)
+def test_what_cannot_be_mined_is_refused_at_once(api: Api, wanted: dict[str, Any], status: int, code: str) -> None:
+    problem(matrix(api, **wanted), status, code)
+
+
+def test_other_jobs_have_no_report(api: Api) -> None:
+    other = api.http.get("/v1/jobs", params={"kind": "ingest"}).json()["items"][0]["id"]
+    for end in ("report", "report.html"):
+        problem(api.http.get(f"/v1/matrix-jobs/{other}/{end}"), 404, "matrix-not-found")
+        problem(api.http.get(f"/v1/matrix-jobs/{'0' * 22}/{end}"), 404, "job-not-found")
+
+
+def test_a_corpus_of_a_waiting_matrix_is_in_use(running: Service, api: Api) -> None:
+    with running.worker_paused():
+        waiting = matrix(api, filters="none", k=3).json()
+        problem(api.http.delete("/v1/corpora/m-ru"), 409, "corpus-in-use")
+        problem(api.http.get(f"/v1/matrix-jobs/{waiting['id']}/report"), 404, "matrix-not-found")
+        api.http.post(f"/v1/jobs/{waiting['id']}/cancel").raise_for_status()
+
+
+def test_the_client_mines_a_matrix(api: Api) -> None:
+    with Client(api.url) as client:
+        job = client.jobs.wait(client.mine_matrix(["m-de", "m-en"], encoder=ENCODER, filters="none"))
+        found = client.matrix_report(job.id)
+    assert [pair.state for pair in found.pairs] == ["done"]
