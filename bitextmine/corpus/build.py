@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from errno import EACCES
 from pathlib import Path
@@ -172,23 +173,24 @@ def _write(wanted: _Wanted, staging: Staging, progress: Progress) -> None:
         "shards": writer.shard_digests,
     }
     if after is not None:
-        _continue(after, writer.part(file.name, lines), staging)
+        continue_corpus(after, [writer.part(file.name, lines)], staging)
 
 
-def _continue(after: Corpus, part: CorpusPart, staging: Staging) -> None:
-    """Make a part that was written the last of a corpus: take the earlier parts in, add up the counts.
+def continue_corpus(
+    after: Corpus, parts: Sequence[CorpusPart], staging: Staging, names: Sequence[str] = (SENTENCES, COPIES, REFUSED)
+) -> None:
+    """Make parts that were written the last of a corpus: take the earlier parts in, add up the counts.
 
-    The files of earlier parts never change, so they get a second name and take no more room. A shard that has grown
-    remembers what it has grown from: the vectors of that are known.
+    The files of earlier parts, of these names, never change, so they get a second name and take no more room. A shard
+    that has grown remembers what it has grown from: the vectors of that are known.
     """
-    for earlier in after.parts:
-        for name in (SENTENCES, COPIES, REFUSED):
-            link(after.artifact.path / earlier.file(name), staging.path / earlier.file(name))
+    for file in dict.fromkeys(earlier.file(name) for earlier in after.parts for name in names):
+        link(after.artifact.path / file, staging.path / file)
     summary, counted = staging.summary, after.summary
     for name in ("lines", "duplicates"):
         summary[name] += int(counted[name])
     summary["refused"] = added(counted["refused"], summary["refused"])
-    summary["parts"] = [each.record() for each in (*after.parts, part)]
+    summary["parts"] = [each.record() for each in (*after.parts, *parts)]
     grown = {shard.number: shard.grown_from for shard in after.shards}
     last = after.shards[-1]
     if summary["shards"][last.number] != last.digest:

@@ -168,10 +168,10 @@ def decoded(raw: bytes | None, max_chars: int) -> str:
 def _parse_json(line: str, max_chars: int) -> _Parsed:
     record = record_with(("text",), line)
     identifier, document = (name_in(record, name, max_chars) for name in ("id", "doc_id"))
-    return clean_text(record["text"], max_chars), identifier, document, _meta_in(record)
+    return clean_text(record["text"], max_chars), identifier, document, meta_in(record)
 
 
-def _meta_in(record: dict[str, Any]) -> str | None:
+def meta_in(record: dict[str, Any]) -> str | None:
     """A record's metadata as JSON with its names in order; None where there is none.
 
     Raises:

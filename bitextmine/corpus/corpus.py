@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -81,7 +82,7 @@ class Corpus:
 
     def part_of(self, row: int) -> CorpusPart:
         """The file that a sentence first appeared in."""
-        return next(part for part in reversed(self.parts) if part.first_row <= row)
+        return self.parts[bisect_right(self.parts, row, key=lambda part: part.first_row) - 1]
 
     @property
     def summary(self) -> Mapping[str, Any]:
@@ -150,11 +151,12 @@ class Corpus:
 
     def copies(self) -> pa.Table:
         """The further appearances of duplicated sentences, as COPY_SCHEMA: `sentence` is the row they repeat."""
-        return pa.concat_tables([self.copies_in(part) for part in self.parts])
+        names = dict.fromkeys(part.file(COPIES) for part in self.parts)
+        return pa.concat_tables([_read(self.artifact.path / name) for name in names])
 
     def copies_in(self, part: CorpusPart) -> pa.Table:
         """As `copies`, those that one of the files brought; of sentences of earlier files too."""
-        return _read(self._path(part, COPIES))
+        return _read(self._path(part, COPIES)).slice(part.copies_from, part.copies)
 
     def refusals(self, start: int = 0, limit: int | None = None) -> Iterator[Refusal]:
         """The refused lines from number `start` of them on, in the order of the files and their lines."""
@@ -167,7 +169,8 @@ class Corpus:
     def _all_refusals(self, start: int) -> Iterator[tuple[CorpusPart, Refusal]]:
         for part in self.parts:
             if start < part.refused:
-                for refusal in read_refusals(self._path(part, REFUSED), start):
+                path = self._path(part, REFUSED)
+                for refusal in read_refusals(path, part.refused_from + start, part.refused - start):
                     yield part, refusal
             start = max(start - part.refused, 0)
 

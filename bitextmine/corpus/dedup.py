@@ -44,6 +44,12 @@ class SeenSentences:
         self.count = int(_insert(self._slots, self._hashes, hashes, self.count, rows))
         return rows
 
+    def find(self, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """As `add`, of sentences that shall not be known afterwards: their rows, -1 for those that are new, (n,)."""
+        rows = np.empty(len(hashes), np.int64)
+        _find(self._slots, self._hashes, hashes, rows)
+        return rows
+
     def _reserve(self, count: int) -> None:
         if 2 * count <= len(self._slots):
             return
@@ -79,3 +85,19 @@ def _insert(
                 break
             slot = (slot + np.uint64(1)) & mask
     return count
+
+
+@numba.njit(cache=True)
+def _find(
+    slots: NDArray[np.int64], known: NDArray[np.uint64], hashes: NDArray[np.uint64], rows: NDArray[np.int64]
+) -> None:
+    mask = np.uint64(len(slots) - 1)
+    for i in range(len(hashes)):
+        low, high = hashes[i, 0], hashes[i, 1]
+        slot = low & mask
+        while True:
+            row = slots[slot]
+            if row < 0 or (known[row, 0] == low and known[row, 1] == high):
+                rows[i] = row
+                break
+            slot = (slot + np.uint64(1)) & mask

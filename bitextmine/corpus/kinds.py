@@ -24,7 +24,7 @@ def refuse_other_kinds(block: RawBlock, form: CorpusFormat, name: str) -> bool:
         if line.lower().startswith(start):
             message = f"{name} is {what}; extract its sentences first, one a line"
             raise CorpusInputError(message, code="unsupported-input")
-    if form is CorpusFormat.TEXT and _is_record(line):
+    if form is CorpusFormat.TEXT and is_record(line):
         message = (
             f'{name} looks like JSONL (its first line is a JSON object with a "text"), not like text; '
             "say so: --format jsonl, over HTTP format=jsonl"
@@ -40,7 +40,8 @@ def _stripped(raw: bytes | None) -> bytes:
     return (raw or b"").removeprefix(BOM).strip()
 
 
-def _is_record(line: bytes) -> bool:
+def is_record(line: bytes) -> bool:
+    """Whether a line is a JSON object with a "text"."""
     if not line.startswith(b"{"):
         return False
     try:

@@ -20,6 +20,7 @@ class CorpusPart:
 
     The part's own Arrow file holds the shards from `first_shard` on: the one that the part before it left unfilled,
     with the sentences that were in it, and those after it. It is read in place of what earlier parts have of these.
+    Parts that were written together share the files of the first of them, whose number is `run`.
     """
 
     number: int
@@ -28,11 +29,17 @@ class CorpusPart:
     first_row: int
     first_shard: int
     refused: int  # lines, so far as they were kept
+    run: int | None = None  # its own number, where nothing else is said
+    refused_from: int = 0  # of the refusals in its file
+    copies_from: int = 0  # of the copies in its file, of which it has so many; all that follow, where nothing is said
+    copies: int | None = None
+    sha256: str = ""  # of the input file, where it is known
 
     def file(self, name: str) -> str:
         """The name that a corpus's file has in this part: `sentences.arrow`, `sentences-1.arrow` ..."""
+        number = self.number if self.run is None else self.run
         stem, _, suffix = name.partition(".")
-        return f"{stem}-{self.number}.{suffix}" if self.number else name
+        return f"{stem}-{number}.{suffix}" if number else name
 
     def record(self) -> dict[str, Any]:
         return asdict(self)

@@ -17,9 +17,9 @@ _MANY = 0.1  # of a file's lines
 
 
 class RefusalLog:
-    """Counts refusals by reason and writes them to a stream."""
+    """Counts refusals by reason and writes them to a stream, where there is one."""
 
-    def __init__(self, stream: IO[str]) -> None:
+    def __init__(self, stream: IO[str] | None = None) -> None:
         self.counts: Counter[str] = Counter()
         self.first: Refusal | None = None  # that says more than "no text"
         self._stream = stream
@@ -29,7 +29,7 @@ class RefusalLog:
             self.counts[refusal.reason.value] += 1
             if self.first is None and refusal.reason is not Reason.EMPTY:
                 self.first = refusal
-            if self.counts.total() > REFUSALS_KEPT:
+            if self._stream is None or self.counts.total() > REFUSALS_KEPT:
                 continue
             record = {"line": refusal.line, "reason": refusal.reason.value, "detail": refusal.detail}
             self._stream.write(json.dumps(record, ensure_ascii=False) + "\n")

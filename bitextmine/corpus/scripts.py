@@ -38,6 +38,12 @@ def scripts_in(texts: Iterable[str]) -> Counter[str]:
     return found
 
 
+def letter_script(character: str) -> str:
+    """The script of a letter; empty for what is no letter, or is one of no script that is known here."""
+    script = _script(character)
+    return "" if script == OTHER else script
+
+
 @lru_cache(maxsize=1 << 16)
 def _script(character: str) -> str:
     """Empty for what is no letter."""

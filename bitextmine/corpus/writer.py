@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -53,11 +53,13 @@ class CorpusWriter:
         self._waiting = _Rows()
         self._stack = ExitStack()
         self._number, self._lines_before = 0, 0
+        self._ended: list[CorpusPart] = []
         if after is not None:
             self._number = len(after.parts)
             self._lines_before = sum(part.lines for part in after.parts)
             self._know(after)
         self._first_row, self._first_shard = self.sentences, len(self.shard_digests)
+        self._part_row = self._first_row
 
     @property
     def sentences(self) -> int:
@@ -68,11 +70,46 @@ class CorpusWriter:
     def new_sentences(self) -> int:
         return self._seen.count - self._first_row
 
+    @property
+    def seen(self) -> SeenSentences:
+        """The sentences of the whole corpus; not to be added to."""
+        return self._seen
+
     def part(self, source: str, lines: int) -> CorpusPart:
         """What was written, as the corpus remembers it; for when all is."""
-        first_shard = self._first_shard if self.new_sentences else len(self.shard_digests)
         kept = min(self.refusals.counts.total(), REFUSALS_KEPT)
-        return CorpusPart(self._number, source, lines, self._first_row, first_shard, kept)
+        return CorpusPart(self._number, source, lines, self._first_row, self._arrow_shard, kept)
+
+    def end_part(self, source: str, lines: int, sha256: str) -> None:
+        """What was added since the last time is all of a source file; another follows, or the end."""
+        refused_from = sum(part.refused for part in self._ended)
+        copies_from = sum(part.copies or 0 for part in self._ended)
+        self._ended.append(
+            CorpusPart(
+                number=self._number + len(self._ended),
+                source=source,
+                lines=lines,
+                first_row=self._part_row,
+                first_shard=0,  # known when all is written
+                refused=min(self.refusals.counts.total(), REFUSALS_KEPT) - refused_from,
+                run=self._number,
+                refused_from=refused_from,
+                copies_from=copies_from,
+                copies=self.duplicates - copies_from,
+                sha256=sha256,
+            )
+        )
+        self._part_row = self.sentences
+        self._lines_before += lines
+
+    def ended_parts(self) -> list[CorpusPart]:
+        """The source files that were ended, as the corpus remembers them; for when all is written."""
+        return [replace(part, first_shard=self._arrow_shard) for part in self._ended]
+
+    @property
+    def _arrow_shard(self) -> int:
+        """The first shard in the Arrow file: none of the corpus's where there was nothing new."""
+        return self._first_shard if self.new_sentences else len(self.shard_digests)
 
     def __enter__(self) -> Self:
         self._schema = SENTENCE_SCHEMA.append(META_FIELD) if self._meta else SENTENCE_SCHEMA

@@ -62,17 +62,40 @@ def two_texts(archive: zipfile.ZipFile, langs: tuple[str, str], name: str) -> tu
     Raises:
         CorpusInputError: `unsupported-input`.
     """
+    found = texts_by_language(archive, name)
+    if set(found) != set(langs):
+        listed = _listed(list(found.values()))
+        message = f"{name} holds {listed}, whose names do not end in {langs[0]} and {langs[1]}, as .de and .en"
+        raise CorpusInputError(message, code="unsupported-input")
+    return found[langs[0]], found[langs[1]]
+
+
+def text_in(archive: zipfile.ZipFile, lang: str, name: str) -> zipfile.ZipInfo:
+    """The one of the two texts that is in this language.
+
+    Raises:
+        CorpusInputError: `unsupported-input`.
+    """
+    found = texts_by_language(archive, name)
+    if lang not in found:
+        message = f"{name} holds {_listed(list(found.values()))}, none of whose names ends in {lang}, as in .de"
+        raise CorpusInputError(message, code="unsupported-input")
+    return found[lang]
+
+
+def texts_by_language(archive: zipfile.ZipFile, name: str) -> dict[str, zipfile.ZipInfo]:
+    """The two texts by the languages that the ends of their names tell; there is one under "" if they tell none.
+
+    Raises:
+        CorpusInputError: `unsupported-input`: there are not two.
+    """
     texts = [entry for entry in archive.infolist() if not entry.is_dir() and not _is_beside(entry.filename)]
     for entry in texts:
         _check_entry(archive, entry, name)
     if len(texts) != 2:
         message = f"{name} holds {len(texts)} texts ({_listed(texts)}), and must hold the two of one pair"
         raise CorpusInputError(message, code="unsupported-input")
-    found = {_language(entry): entry for entry in texts}
-    if set(found) != set(langs):
-        message = f"{name} holds {_listed(texts)}, whose names do not end in {langs[0]} and {langs[1]}, as .de and .en"
-        raise CorpusInputError(message, code="unsupported-input")
-    return found[langs[0]], found[langs[1]]
+    return {_language(entry): entry for entry in texts}
 
 
 def entry_chunks(
