@@ -77,6 +77,11 @@ class RejectedPage:
     total: int
 
 
+def rejected_record(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of REJECTED_SCHEMA as JSON values; float32 scores rounded to the six decimals that they hold."""
+    return {name: round(value, 6) if isinstance(value, float) else value for name, value in row.items()}
+
+
 class RejectedPairs:
     """What filters dropped of a bitext, by falling margin; nothing where none ran."""
 
@@ -147,7 +152,7 @@ def _key(bitext: Bitext, settings: FilterSettings) -> ArtifactKey:
     described = {
         **bitext.parameters,
         "filtered_from": bitext.digest,
-        "filters": settings.as_json(),
+        "filtered_by": settings.as_json(),
         "filter_rules": RULES,
         "filter_identifier": IDENTIFIER,
     }

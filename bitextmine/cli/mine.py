@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bitextmine.cli import console, remote
+from bitextmine.cli.filter_options import FiltersOption, say_filtered, settings_of
 from bitextmine.cli.mine_remote import RemoteSide, mine_on_server, refuse_local_options
 from bitextmine.cli.output import FORMAT_DEFAULT, OUTPUT_HELP, STDOUT, planned_export, write_export
 from bitextmine.cli.plan import MethodOption, TargetRecall, planned, say_recall
@@ -64,6 +65,7 @@ def mine(
     drop_identical: Annotated[
         bool, typer.Option("--drop-identical/--keep-identical", help="Leave out pairs of a sentence with itself.")
     ] = False,
+    filters: FiltersOption = "none",
     method: MethodOption = Method.AUTO,
     target_recall: TargetRecall = DEFAULT_RECALL,
     postprocess: console.Postprocess = None,
@@ -90,11 +92,13 @@ def mine(
 
     Example: bitextmine mine news.de news.en.gz --src-lang de --tgt-lang en -o pairs.tsv --threshold 1.1
     """
+    from bitextmine.filtered import filter_bitext
     from bitextmine.mining import MiningParameters, check_languages
     from bitextmine.mining import mine as mine_corpora
 
     started = time.monotonic()
     wanted = planned_export(output, output_format)
+    chosen = settings_of(filters)
     parameters = MiningParameters(
         k=k,
         margin=margin,
@@ -120,7 +124,7 @@ def mine(
             }
         )
         sides = [RemoteSide("src", src, src_lang, input_format), RemoteSide("tgt", tgt, tgt_lang, input_format)]
-        mine_on_server(server, key, sides, encoder, parameters, output, wanted, verbose=verbose)
+        mine_on_server(server, key, sides, encoder, (parameters, chosen), output, wanted, verbose=verbose)
         return
     if src_lang is None or tgt_lang is None:
         raise ParameterError("give --src-lang and --tgt-lang, the languages of the files")
@@ -140,12 +144,15 @@ def mine(
         plan = planned(corpora, model, parameters, limits, place)
         say(plan.line())
         bitext = mine_corpora(corpora[0], corpora[1], model, place.artifacts, parameters, plan=plan, progress=progress)
-    write_export(output, bitext, wanted)
+        kept = filter_bitext(bitext, chosen, place.artifacts, progress=progress)
+    write_export(output, kept, wanted)
     console.report_pairs(bitext, model.card.max_tokens if isinstance(model, Encoder) else 0)
+    if chosen.filters:
+        say_filtered(kept.summary)
     say_recall(bitext)
     sizes = " x ".join(f"{len(corpus):,}" for corpus in corpora)
     seconds = time.monotonic() - started
-    say(f"{len(bitext):,} pairs from {sizes} sentences in {seconds:.1f} s: bitext {bitext.digest[:8]}")
+    say(f"{len(kept):,} pairs from {sizes} sentences in {seconds:.1f} s: bitext {kept.digest[:8]}")
 
 
 def _given_vectors(src: Path | None, tgt: Path | None) -> GivenVectors | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bitextmine.cli.filter_options import say_filtered
 from bitextmine.cli.output import STDOUT
 from bitextmine.cli.remote import connected, waited
 from bitextmine.cli.stages import progress_shown, say
@@ -23,6 +24,7 @@ from bitextmine.progress import Progress
 
 if TYPE_CHECKING:
     from bitextmine.client import Client, Corpus, Job
+    from bitextmine.filters import FilterSettings
     from bitextmine.mining import MiningParameters
 
 _NO_NAME = re.compile("[^a-z0-9._-]+")
@@ -43,7 +45,7 @@ def mine_on_server(
     key: str | None,
     sides: Sequence[RemoteSide],
     encoder: str,
-    parameters: MiningParameters,
+    how: tuple[MiningParameters, FilterSettings],
     output: Path,
     wanted: Export,
     *,
@@ -58,16 +60,20 @@ def mine_on_server(
     started = time.monotonic()
     with connected(server, key) as client, progress_shown(verbose) as progress:
         corpora = [_corpus(client, side, progress) for side in sides]
-        sent = _sent(client, corpora[0].name, corpora[1].name, encoder, parameters)
+        sent = _sent(client, corpora[0].name, corpora[1].name, encoder, *how)
         job = waited(client, sent, progress)
         bitext = client.bitexts.get(job)
         _download(client, bitext.id, output, wanted, progress)
+    if bitext.unfiltered_pairs is not None:
+        say_filtered(bitext.model_dump())
     sizes = " x ".join(f"{corpus.sentences:,}" for corpus in corpora)
     seconds = time.monotonic() - started
     say(f"{bitext.pairs:,} pairs from {sizes} sentences in {seconds:.1f} s: bitext {bitext.id[:8]} on {server}")
 
 
-def _sent(client: Client, src: str, tgt: str, encoder: str, parameters: MiningParameters) -> Job:
+def _sent(
+    client: Client, src: str, tgt: str, encoder: str, parameters: MiningParameters, filters: FilterSettings
+) -> Job:
     return client.mine(
         src,
         tgt,
@@ -81,6 +87,7 @@ def _sent(client: Client, src: str, tgt: str, encoder: str, parameters: MiningPa
         target_recall=parameters.target_recall,
         allow_uncovered_languages=parameters.allow_uncovered_languages,
         drop_identical=parameters.drop_identical,
+        filters=filters.as_json() if filters.filters else None,
     )
 
 

@@ -11,7 +11,7 @@ from bitextmine.client.corpus_results import RefusedLine
 from bitextmine.client.destination import Destination, Target
 from bitextmine.client.operation import Group, Mode, listing, operation
 from bitextmine.client.pages import all_items
-from bitextmine.client.results import Bitext, Job, Pair
+from bitextmine.client.results import Bitext, Job, Pair, RejectedPair
 from bitextmine.client.sources import Progress
 from bitextmine.client.steps import Call, Do, Emitting, Flow, Read
 from bitextmine.errors import ParameterError
@@ -62,6 +62,15 @@ class Bitexts(Group[Mode]):
             ServiceError: `bitext-not-found`.
         """
         yield from all_items(RefusedLine, f"{_path(bitext)}/refused", {})
+
+    @listing
+    def rejected(self, bitext: WhichBitext, *, filter: str | None = None) -> Emitting[RejectedPair]:
+        """Of a filtered bitext, the pairs that filters dropped, or that one did, by falling margin.
+
+        Raises:
+            ServiceError: `bitext-not-found`, `invalid-filters`.
+        """
+        yield from all_items(RejectedPair, f"{_path(bitext)}/rejected", {"filter": filter})
 
     @operation
     def download(

@@ -29,6 +29,7 @@ class Mining(Group[Mode]):
         target_recall: float | None = None,
         allow_uncovered_languages: bool | None = None,
         drop_identical: bool | None = None,
+        filters: str | Mapping[str, object] | None = None,
     ) -> Flow[Job]:
         """Mine sentence pairs from two corpora; returns the job. What is None is left to the service.
 
@@ -45,9 +46,10 @@ class Mining(Group[Mode]):
             target_recall: Share of the true neighbours that ivf and ivfpq aim at; 0.99 by default.
             allow_uncovered_languages: Mine languages that the encoder was not trained on.
             drop_identical: Drop pairs whose two sentences are the same text.
+            filters: "default", "none", or what is wanted of each filter, as {"copy": False, "numbers": {"least": 0.3}}.
 
         Raises:
-            ServiceError: `corpus-not-found`, `language-not-covered`, `k-too-large`, `too-many-jobs` ...
+            ServiceError: `corpus-not-found`, `language-not-covered`, `invalid-filters`, `too-many-jobs` ...
         """
         wanted = {
             "src": src,
@@ -62,6 +64,7 @@ class Mining(Group[Mode]):
             "target_recall": target_recall,
             "allow_uncovered_languages": allow_uncovered_languages,
             "drop_identical": drop_identical,
+            "filters": filters,
         }
         return (yield from model(Job, with_key(Call("POST", "/v1/mining-jobs", json=given(wanted)))))
 

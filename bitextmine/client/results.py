@@ -62,6 +62,15 @@ class Job(Answer):
         return self.state in FINAL_STATES
 
 
+class FilterCount(Answer):
+    """What one filter did."""
+
+    name: str
+    dropped: int  # pairs that it dropped first of all filters
+    alone: int  # pairs that it would have dropped if it were alone
+    learnt: dict[str, float] = {}  # what was fitted to the bitext
+
+
 class Bitext(Answer):
     """A bitext, mined or given and scored, and what it was made of."""
 
@@ -87,6 +96,10 @@ class Bitext(Answer):
     src_background: str | None = None  # of given pairs: what targets were compared with; None: the file's sources
     tgt_background: str | None = None
     refused: dict[str, int] = {}  # of given pairs: those that could not be used, by reason
+    filtered_from: str | None = None  # the bitext that filters made this one of
+    filtered_by: dict[str, Any] | None = None  # which filters, within which bounds
+    unfiltered_pairs: int | None = None  # before the filters
+    filters: list[FilterCount] = []  # what each did, in their order
 
 
 class Pair(Answer):
@@ -109,6 +122,13 @@ class Pair(Answer):
     tgt_line: int
     src_row: int
     tgt_row: int
+
+
+class RejectedPair(Pair):
+    """A pair that a filter dropped."""
+
+    filter: str
+    reason: str
 
 
 class Hit(Answer):

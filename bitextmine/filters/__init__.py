@@ -16,7 +16,7 @@ from bitextmine.filters.chain import (
     run_filters,
 )
 from bitextmine.filters.pair_filter import PairBatch, PairFilter
-from bitextmine.filters.settings import FilterSettings, filter_names
+from bitextmine.filters.settings import FilterSettings, check_filter_name, filter_names
 
 __all__ = [
     "KEPT",
@@ -28,6 +28,7 @@ __all__ = [
     "PairBatch",
     "PairFilter",
     "Verdicts",
+    "check_filter_name",
     "filter_names",
     "run_filters",
 ]

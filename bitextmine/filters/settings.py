@@ -162,6 +162,14 @@ def filter_names() -> list[str]:
     return list(_ALL)
 
 
+def check_filter_name(name: str) -> None:
+    """
+    Raises:
+        ParameterError: `invalid-filters`: there is no such filter.
+    """
+    _known(name)
+
+
 def _known(name: object) -> Filter:
     if not isinstance(name, str) or name not in _ALL:
         raise _invalid(f"unknown filter {_shown(name)}; there are: {', '.join(_ALL)}")

@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from bitextmine.bitext import Bitext
 from bitextmine.calibration import load_calibration
 from bitextmine.encoders import open_encoder
+from bitextmine.filtered import filter_bitext, filtered_from
+from bitextmine.filters import FilterSettings
 from bitextmine.jobs.specs import MineSpec
 from bitextmine.margin import Margin, Retrieval
 from bitextmine.mining import MiningParameters, mine, plan_mining
@@ -36,4 +39,18 @@ def run(spec: MineSpec, task: Task) -> dict[str, Any]:
     plan = plan_mining(src, tgt, encoder, parameters, resources=resources, calibration=rates)
     log.info("%s", plan.line())
     bitext = mine(src, tgt, encoder, task.store, parameters, plan=plan, progress=task.report)
-    return {"bitext": bitext.digest, **{name: value for name, value in bitext.summary.items() if name not in _LEFT_OUT}}
+    if spec.filters is not None:
+        bitext = filter_bitext(bitext, FilterSettings.parse(spec.filters), task.store, progress=task.report)
+    return {"bitext": bitext.digest, **_result(bitext)}
+
+
+def _result(bitext: Bitext) -> dict[str, Any]:
+    """What a mining job has found out. Examples of dropped pairs are with the bitext."""
+    found = {name: value for name, value in bitext.summary.items() if name not in _LEFT_OUT}
+    if source := filtered_from(bitext):
+        found |= {"filtered_from": source, "filters": [_without_examples(each) for each in found["filters"]]}
+    return found
+
+
+def _without_examples(count: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in count.items() if name != "examples"}

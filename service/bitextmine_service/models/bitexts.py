@@ -12,7 +12,8 @@ from bitextmine.bitext import Bitext
 from bitextmine.corpus import Reason
 from bitextmine.margin import Direction, Margin, Retrieval
 
-_KNOWN_SINCE = ("plan", "search", "refused", "src_files", "tgt_files")  # not all bitexts say it
+# Not all bitexts say these.
+_KNOWN_SINCE = ("plan", "search", "refused", "src_files", "tgt_files", "filters", "unfiltered_pairs")
 
 
 class FileRows(BaseModel):
@@ -20,6 +21,15 @@ class FileRows(BaseModel):
 
     source: str
     first_row: int
+
+
+class FilterOut(BaseModel):
+    """What one filter did."""
+
+    name: str
+    dropped: int = Field(description="Pairs that it dropped first of all filters.")
+    alone: int = Field(description="Pairs that it would have dropped if it were alone.")
+    learnt: dict[str, float] = Field(description="What was fitted to the bitext.")
 
 
 class BitextOut(BaseModel):
@@ -51,6 +61,11 @@ class BitextOut(BaseModel):
     seconds: dict[str, float] = Field(description="Wall-clock time per stage of the run that made it.")
     plan: dict[str, Any] = Field(default={}, description="How the search was done and what it was expected to cost.")
     search: dict[str, Any] = Field(default={}, description="What the search found out: recall, if approximate.")
+
+    filtered_from: str | None = Field(default=None, description="The bitext that filters made this one of.")
+    filtered_by: dict[str, Any] | None = Field(default=None, description="Which filters, within which bounds.")
+    unfiltered_pairs: int | None = Field(default=None, description="Pairs before the filters.")
+    filters: list[FilterOut] = Field(default=[], description="What each filter did, in their order.")
 
     @classmethod
     def of(cls, artifact: Artifact) -> BitextOut:
@@ -87,6 +102,19 @@ class PairOut(BaseModel):
     tgt_line: int
     src_row: int
     tgt_row: int
+
+
+class RejectedPairOut(PairOut):
+    """A pair that a filter dropped."""
+
+    filter: str = Field(description="The first filter that dropped it; docs/filters.md has an entry for each.")
+    reason: str
+
+
+class RejectedPairPage(BaseModel):
+    items: list[RejectedPairOut]
+    total: int = Field(description="Pairs that were dropped, on all pages together.")
+    next_cursor: str | None = None
 
 
 class PairPage(BaseModel):

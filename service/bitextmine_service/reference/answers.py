@@ -50,6 +50,25 @@ _BITEXT = {
 
 _MODEL = {"id": "muse", "object": "model", "created": 1795346676, "owned_by": "bitextmine"}
 
+_PAIR: dict[str, Any] = {
+    "src_id": "135",
+    "tgt_id": "426",
+    "src": "Verwenden Sie niemals dasselbe Passwort für mehrere Konten.",
+    "tgt": "Never use the same password for more than one account.",
+    "margin": 2.24211,
+    "cosine": 0.843295,
+    "src_rank": 1,
+    "tgt_rank": 1,
+    "src_mean": 0.392381,
+    "tgt_mean": 0.359852,
+    "direction": "both",
+    "src_doc_id": None,
+    "tgt_doc_id": None,
+    "src_line": 135,
+    "tgt_line": 426,
+    "src_row": 134,
+    "tgt_row": 425,
+}
 ANSWERS: dict[str, Any] = {
     "get_corpus": _CORPUS,
     "list_corpora": {"items": [_CORPUS], "next_cursor": "cDE"},
@@ -170,32 +189,25 @@ ANSWERS: dict[str, Any] = {
             }
         ]
     },
+    "get_rejected_pairs": {
+        "items": [
+            _PAIR
+            | {
+                "src": "Das Museum wurde 1897 gegründet.",
+                "tgt": "The museum was founded in 1987.",
+                "filter": "numbers",
+                "reason": "the numbers disagree: 0% of them are on both sides",
+            }
+        ],
+        "total": 1,
+        "next_cursor": None,
+    },
     "get_refused_pairs": {
         "items": [{"source": "old.tsv", "line": 7, "reason": "empty", "detail": "the target is empty"}],
         "next_cursor": None,
     },
     "get_pairs": {
-        "items": [
-            {
-                "src_id": "135",
-                "tgt_id": "426",
-                "src": "Verwenden Sie niemals dasselbe Passwort für mehrere Konten.",
-                "tgt": "Never use the same password for more than one account.",
-                "margin": 2.24211,
-                "cosine": 0.843295,
-                "src_rank": 1,
-                "tgt_rank": 1,
-                "src_mean": 0.392381,
-                "tgt_mean": 0.359852,
-                "direction": "both",
-                "src_doc_id": None,
-                "tgt_doc_id": None,
-                "src_line": 135,
-                "tgt_line": 426,
-                "src_row": 134,
-                "tgt_row": 425,
-            }
-        ],
+        "items": [_PAIR],
         "total": 211,
         "next_cursor": "1-ac78e7e6",
     },

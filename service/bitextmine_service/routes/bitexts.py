@@ -15,9 +15,18 @@ from pydantic import Field
 from bitextmine.bitext import KIND, Bitext, MarginRange, Order, pair_record
 from bitextmine.errors import ArtifactError, NotFoundError, ParameterError
 from bitextmine.exports import Compression, Export, ExportFormat, Side
+from bitextmine.filtered import RejectedPairs, rejected_record
+from bitextmine.filters import check_filter_name
 from bitextmine_service.context import Context, Ctx, Cursor, Limit, MineCtx, decode_cursor, page
 from bitextmine_service.downloads import MEDIA_TYPES, Download
-from bitextmine_service.models.bitexts import BitextOut, BitextPage, PairOut, PairPage
+from bitextmine_service.models.bitexts import (
+    BitextOut,
+    BitextPage,
+    PairOut,
+    PairPage,
+    RejectedPairOut,
+    RejectedPairPage,
+)
 from bitextmine_service.models.corpora import RefusedLine, RefusedPage
 from bitextmine_service.problems import documented
 
@@ -91,7 +100,7 @@ def get_pairs(
     order: Annotated[Order, Query(description="By margin: desc has the best first.")] = Order.DESC,
 ) -> PairPage:
     """The pairs by margin. A cursor belongs to the bitext, the bounds and the order of the page that gave it."""
-    sign = _sign(bitext_id, margins, order)
+    sign = _signed(bitext_id, margins, order)
     start = _decode_start(cursor, sign)
     page = _open(context, bitext_id).page(start, limit, margins, order)
     following = start + limit
@@ -111,6 +120,31 @@ def get_refused_pairs(context: Ctx, bitext_id: BitextId, limit: Limit = 100, cur
     source = bitext.parameters["src_source"]
     items = [RefusedLine(source=source, line=each.line, reason=each.reason, detail=each.detail) for each in lines]
     return RefusedPage(items=items, next_cursor=following)
+
+
+@router.get("/{bitext_id}/rejected", responses=documented(HTTPStatus.NOT_FOUND))
+def get_rejected_pairs(
+    context: Ctx,
+    bitext_id: BitextId,
+    dropped_by: Annotated[
+        str | None, Query(alias="filter", max_length=64, description="Only what this filter dropped first.")
+    ] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> RejectedPairPage:
+    """Of a filtered bitext, the pairs that were dropped, with the filter and the reason, by falling margin. A cursor
+    belongs to the bitext and the filter of the page that gave it."""
+    if dropped_by is not None:
+        check_filter_name(dropped_by)
+    sign = _signed(bitext_id, "rejected", dropped_by)
+    start = _decode_start(cursor, sign)
+    found = RejectedPairs(_open(context, bitext_id)).page(start, limit, dropped_by)
+    following = start + limit
+    return RejectedPairPage(
+        items=[RejectedPairOut(**rejected_record(row)) for row in found.pairs],
+        total=found.total,
+        next_cursor=f"{following}-{sign}" if following < found.total else None,
+    )
 
 
 @router.get(
@@ -167,9 +201,9 @@ def _decode(cursor: str | None) -> tuple[int, str] | None:
     return int(match[1]), match[2]
 
 
-def _sign(bitext_id: str, margins: MarginRange, order: Order) -> str:
+def _signed(*which: object) -> str:
     """What a list of pairs is told by: a cursor of another one would silently lead somewhere else."""
-    return hashlib.sha256(f"{bitext_id} {margins} {order}".encode()).hexdigest()[:8]
+    return hashlib.sha256(" ".join(map(str, which)).encode()).hexdigest()[:8]
 
 
 def _decode_start(cursor: str | None, sign: str) -> int:
@@ -177,6 +211,6 @@ def _decode_start(cursor: str | None, sign: str) -> int:
         return 0
     match = _PAIRS_CURSOR.fullmatch(cursor)
     if match is None or match[2] != sign:
-        message = "the cursor is not one that a page of these pairs gave, with this order and these bounds"
+        message = "the cursor is not one that a page of these pairs gave, chosen and ordered as there"
         raise ParameterError(message, code="invalid-cursor")
     return int(match[1])

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from bitextmine import uploads
 from bitextmine.encoders import open_encoder
 from bitextmine.errors import ConflictError, ParameterError
+from bitextmine.filters import FilterSettings
 from bitextmine.jobs.once import Claim
 from bitextmine.jobs.record import JobKind, JobRecord, JobState
 from bitextmine.jobs.specs import MineSpec
@@ -74,11 +75,13 @@ def _submit_mining(context: Context, wanted: MiningJobIn, claim: Claim | None) -
         method=wanted.method,
         target_recall=wanted.target_recall,
     )
+    filters = FilterSettings.parse(wanted.filters)
     src, tgt = context.catalog.open(wanted.src), context.catalog.open(wanted.tgt)
     encoder = open_encoder(wanted.encoder, context.settings.encoders_dir)
     context.check_room_for_a_job()
     plan = plan_of_job(context, src, tgt, encoder, parameters)
-    spec = MineSpec(**wanted.model_dump(mode="json"), src_digest=src.digest, tgt_digest=tgt.digest)
+    given = wanted.model_dump(mode="json") | {"filters": filters.as_json() if filters.filters else None}
+    spec = MineSpec(**given, src_digest=src.digest, tgt_digest=tgt.digest)
     return context.submit(JobKind.MINE, spec, claim=claim, plan=plan)
 
 
