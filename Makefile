@@ -4,11 +4,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: help demo serve test check format openapi fuzz bench constraints clean
+.PHONY: help demo serve test check format openapi fuzz bench constraints images compose-smoke clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 demo: $(VENV)/.cpu  ## mine the sample corpora through the service, and judge the pairs
 	$(BIN)/bitextmine encoders pull muse
@@ -49,6 +49,13 @@ constraints: $(VENV)/.dev  ## pin anew every dependency of every extra but the G
 	$(BIN)/uv pip compile -q --universal --upgrade --python-version 3.11 --no-header --no-annotate \
 	  --no-emit-index-url --extra cpu --extra export --extra ray --extra test --extra bench --extra dev \
 	  pyproject.toml -o constraints.txt
+
+images: export REVISION := $(shell git rev-parse HEAD 2> /dev/null || echo unknown)
+images:  ## build the container images: api, worker, valkey
+	docker compose -f docker/compose.yaml build
+
+compose-smoke: images $(VENV)/.cpu  ## bring the containers up, run the demo against them, kill some, take them down
+	$(BIN)/python docker/smoke.py
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) .demo .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -2,11 +2,14 @@
 
 Starts `bitextmine serve` with a data directory of its own, uploads demo/deu.jsonl and demo/eng.jsonl, mines them,
 and judges the pairs against demo/gold.tsv. Everything it starts is stopped again; the data stays for a look.
+With `--server URL` it uses the service there instead, with the key in BITEXTMINE_KEY.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import shutil
 import signal
 import socket
@@ -16,7 +19,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +34,11 @@ PATIENCE_SECONDS = 120
 
 
 def main() -> int:
-    shutil.rmtree(DATA_DIR, ignore_errors=True)
-    with service() as url:
-        print(f"The service runs at {url} (Valkey, API and one worker).\n")
+    parser = argparse.ArgumentParser(description="Mine the sample corpora through the service, and judge the pairs.")
+    parser.add_argument("--server", metavar="URL", help="a running service; by default one is started")
+    server: str | None = parser.parse_args().server
+    with nullcontext(server.rstrip("/")) if server else service() as url:
+        print(f"The service runs at {url}" + ("" if server else " (Valkey, API and one worker)") + ".\n")
         for language in LANGUAGES:
             upload(url, language)
         job = mine(url)
@@ -43,14 +48,8 @@ def main() -> int:
     show_margins(pairs, result)
     show_scores(result)
     show_timings(job)
-    print(
-        "\nWhere to look next:\n"
-        "  source .venv/bin/activate\n"
-        "  bitextmine mine demo/deu.jsonl demo/eng.jsonl --src-lang de --tgt-lang en "
-        f"--threshold {result.threshold:.3f}\n"
-        "  make serve, then http://127.0.0.1:8000/docs, or docs/guide/http.md\n"
-        f"  {DATA_DIR.name}/artifacts: the corpora, vectors and pairs, each with its manifest.json"
-    )
+    if not server:
+        show_next(result)
     return 0 if result.held_out.f1 >= 0.9 else 1
 
 
@@ -60,6 +59,7 @@ def service() -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    shutil.rmtree(DATA_DIR, ignore_errors=True)
     DATA_DIR.mkdir()
     log = DATA_DIR / "serve.log"
     command = [sys.executable, "-m", "bitextmine", "serve", "--port", str(port), "--data-dir", str(DATA_DIR)]
@@ -86,7 +86,10 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> N
 
 
 def request(url: str, body: bytes | None = None, kind: str = "application/json") -> bytes:
-    wanted = urllib.request.Request(url, data=body, headers={"Content-Type": kind})
+    headers = {"Content-Type": kind}
+    if key := os.environ.get("BITEXTMINE_KEY"):
+        headers["Authorization"] = f"Bearer {key}"
+    wanted = urllib.request.Request(url, data=body, headers=headers)
     with urllib.request.urlopen(wanted, timeout=60) as answer:
         return bytes(answer.read())
 
@@ -160,6 +163,17 @@ def show_scores(result: MiningEvaluation) -> None:
 def show_timings(job: dict[str, Any]) -> None:
     stages = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in job["stage_seconds"].items())
     print(f"\nTimings of the mining job: {stages}.")
+
+
+def show_next(result: MiningEvaluation) -> None:
+    print(
+        "\nWhere to look next:\n"
+        "  source .venv/bin/activate\n"
+        "  bitextmine mine demo/deu.jsonl demo/eng.jsonl --src-lang de --tgt-lang en "
+        f"--threshold {result.threshold:.3f}\n"
+        "  make serve, then http://127.0.0.1:8000/docs, or docs/guide/http.md\n"
+        f"  {DATA_DIR.name}/artifacts: the corpora, vectors and pairs, each with its manifest.json"
+    )
 
 
 if __name__ == "__main__":
