@@ -7,9 +7,23 @@ costs     what it costs to align two blocks, or to leave a sentence out
 path      the cheapest way through both documents, within a band
 align     coarse to fine: the band around the way through documents of half the length
 score     strict and lax precision and recall
+ladder    gold alignments as files
 """
 
 from bitextmine.alignment.align import AlignmentParameters, Bead, align, align_blocks
-from bitextmine.alignment.score import AlignmentScores, score_alignment
+from bitextmine.alignment.costs import Background
+from bitextmine.alignment.ladder import read_ladder, renumbered
+from bitextmine.alignment.score import AlignmentScores, GoldBead, score_alignment
 
-__all__ = ["AlignmentParameters", "AlignmentScores", "Bead", "align", "align_blocks", "score_alignment"]
+__all__ = [
+    "AlignmentParameters",
+    "AlignmentScores",
+    "Background",
+    "Bead",
+    "GoldBead",
+    "align",
+    "align_blocks",
+    "read_ladder",
+    "renumbered",
+    "score_alignment",
+]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitextmine.alignment.blocks import Encode, embed_blocks, halve
-from bitextmine.alignment.costs import Costs
+from bitextmine.alignment.costs import Background, Costs
 from bitextmine.alignment.path import cheapest_path, steps_of
 from bitextmine.errors import MismatchError, ParameterError
 
@@ -58,6 +58,14 @@ class Bead:
     tgt: range
     cost: float
 
+    @property
+    def score(self) -> float:
+        """1 for the same vector, about 0 for sentences that have nothing to do with one another; 0 if a side is empty.
+
+        The cosine's share of the way from the mean cosine to text at random (0) to 1.
+        """
+        return 1 - self.cost / (len(self.src) * len(self.tgt)) if self.src and self.tgt else 0.0
+
 
 def align(
     src: Sequence[str],
@@ -88,11 +96,14 @@ def align(
 
 
 def align_blocks(
-    src: NDArray[np.float32], tgt: NDArray[np.float32], parameters: AlignmentParameters | None = None
+    src: NDArray[np.float32],
+    tgt: NDArray[np.float32],
+    parameters: AlignmentParameters | None = None,
+    background: Background | None = None,
 ) -> list[Bead]:
     """As `align`, from the vectors of blocks, (blocks, n, dims) and (blocks, m, dims), as `embed_blocks` gives them.
 
-    Time and memory grow with n + m.
+    Time and memory grow with n + m. `background` is of use where documents have less than about 100 sentences.
 
     Raises:
         MismatchError: the arrays are not of the same number of blocks and dimensions.
@@ -103,7 +114,7 @@ def align_blocks(
     if not src.shape[1] or not tgt.shape[1]:
         return _skipped(src.shape[1], tgt.shape[1])
     low, high = _band(src[0], tgt[0], parameters)
-    costs = Costs.of(src, tgt, parameters.skip, parameters.seed)
+    costs = Costs.of(src, tgt, parameters.skip, parameters.seed, background)
     points, spent = cheapest_path(costs, steps_of(parameters.largest), low, high)
     return [
         Bead(range(int(i), int(next_i)), range(int(j), int(next_j)), float(cost))

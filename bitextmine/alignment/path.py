@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from bitextmine.alignment.costs import Costs
 
+_SAME = 1 - 1e-5  # from this cosine on blocks cost nothing, or noise would decide between ways of no cost
 Steps = NDArray[np.int64]  # (kinds, 2): how many sentences of either side a step takes
 
 
@@ -69,7 +70,8 @@ def _fill(
                     for d in range(dims):
                         dot += src[a - 1, i - 1, d] * tgt[b - 1, j - 1, d]
                     norm = src_norm[a - 1, i - 1] + tgt_norm[b - 1, j - 1]
-                    cost += 2 * a * b * max(1.0 - dot, 0.0) / norm
+                    if dot < _SAME:
+                        cost += 2 * a * b * (1.0 - dot) / norm
                 if cost < spent[i, j - low[i]]:
                     spent[i, j - low[i]] = cost
                     kinds[i, j - low[i]] = kind

@@ -26,7 +26,15 @@ class AlignmentScores:
         return _harmonic(self.lax_precision, self.lax_recall)
 
 
-def score_alignment(found: Sequence[Bead], gold: Sequence[Bead]) -> AlignmentScores:
+@dataclass(frozen=True, slots=True)
+class GoldBead:
+    """Sentences of one document and those of the other that say the same, in someone's judgement: rising numbers."""
+
+    src: Sequence[int]
+    tgt: Sequence[int]
+
+
+def score_alignment(found: Sequence[Bead | GoldBead], gold: Sequence[Bead | GoldBead]) -> AlignmentScores:
     """Compare beads with gold beads; those with an empty side are left out on both.
 
     Strict: a bead counts if it is the same on both sides. Lax: if it shares a sentence on both sides with one of the
@@ -42,11 +50,11 @@ def score_alignment(found: Sequence[Bead], gold: Sequence[Bead]) -> AlignmentSco
     )
 
 
-_Sides = tuple[range, range]
+_Sides = tuple[tuple[int, ...], tuple[int, ...]]
 
 
-def _sides(beads: Iterable[Bead]) -> set[_Sides]:
-    return {(bead.src, bead.tgt) for bead in beads if bead.src and bead.tgt}
+def _sides(beads: Iterable[Bead | GoldBead]) -> set[_Sides]:
+    return {(tuple(bead.src), tuple(bead.tgt)) for bead in beads if bead.src and bead.tgt}
 
 
 def _links(beads: Iterable[_Sides]) -> set[tuple[int, int]]:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bitextmine.corpus import Corpus
+from bitextmine.search import MISSING
 
 _DOC_ID = pa.large_string()
 
@@ -26,6 +27,7 @@ class Documents:
     starts: NDArray[np.int64]  # (documents + 1,)
     rows: NDArray[np.int64]  # (entries,) of the corpus
     lines: NDArray[np.int64]  # (entries,) counted from 1 in the file that each entry came from
+    copies: NDArray[np.int64]  # (entries,) which of the corpus's copies it is, MISSING where it is none
     without: int  # lines with a sentence, but without a doc_id
 
     def __len__(self) -> int:
@@ -67,6 +69,7 @@ def documents_of(corpus: Corpus) -> Documents:
         np.searchsorted(numbers[grouped], np.arange(len(codes) + 1)),
         entries.row[order][grouped],
         entries.line[order][grouped],
+        entries.copies[order][grouped],
         len(entries.row) - len(known),
     )
 
@@ -75,7 +78,8 @@ def whole_corpus(corpus: Corpus) -> Documents:
     """A corpus as one document, whatever doc_ids it has."""
     entries = _Entries.of(corpus)
     order = np.lexsort((entries.row, entries.line, entries.part))
-    return Documents([None], np.array([0, len(order)]), entries.row[order], entries.line[order], 0)
+    starts = np.array([0, len(order)])
+    return Documents([None], starts, entries.row[order], entries.line[order], entries.copies[order], 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,12 @@ class _Entries:
     part: NDArray[np.int64]
     line: NDArray[np.int64]
     row: NDArray[np.int64]
+
+    @property
+    def copies(self) -> NDArray[np.int64]:
+        numbers = np.arange(len(self.row)) - (self.row.max(initial=MISSING) + 1)  # every row appears first as itself
+        copies: NDArray[np.int64] = np.maximum(numbers, MISSING)
+        return copies
 
     @classmethod
     def of(cls, corpus: Corpus) -> _Entries:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from bitextmine.alignment import AlignmentParameters, Bead, align, align_blocks, score_alignment
+from bitextmine.alignment import (
+    AlignmentParameters,
+    Bead,
+    GoldBead,
+    align,
+    align_blocks,
+    read_ladder,
+    renumbered,
+    score_alignment,
+)
 from bitextmine.alignment.align import _band
 from bitextmine.alignment.blocks import block_texts, embed_blocks, halve
 from bitextmine.alignment.path import steps_of
-from bitextmine.errors import MismatchError, ParameterError
+from bitextmine.errors import InputError, MismatchError, ParameterError
 
 DIMS = 48
 NOISE = 0.1
@@ -110,6 +120,24 @@ def test_a_long_stretch_that_is_missing_is_stepped_over() -> None:
     assert right > 0.97 * len(kept)
 
 
+def test_a_few_sentences_are_found_in_a_long_document() -> None:
+    long, few = [words(n) for n in range(700)], [words(n).upper() for n in (100, 300, 650)]
+    for src, tgt, wanted in ((long, few, {(100, 0), (300, 1), (650, 2)}), (few, long, {(0, 100), (1, 300), (2, 650)})):
+        found = [bead for bead in align(src, tgt, bag_of_words) if bead.src and bead.tgt]
+        assert {(bead.src[0], bead.tgt[0]) for bead in found} == wanted
+        assert all(len(bead.src) == len(bead.tgt) == 1 for bead in found)
+
+
+def test_single_sentences_are_aligned_if_they_are_alike() -> None:
+    (bead,) = align([words(1, 2, 3)], [words(1, 2, 4).upper()], bag_of_words)
+    assert (bead.src, bead.tgt) == (range(1), range(1))
+    assert 0.4 < bead.score < 1
+    (unlike,) = align([words(1)], [words(2)], bag_of_words)
+    assert unlike.score < 0.2
+    (bead,) = align([words(1), words(2)], [words(1, 2).upper()], bag_of_words)
+    assert (len(bead.src), len(bead.tgt)) == (2, 1)
+
+
 def test_the_band_grows_with_the_length_not_with_its_square() -> None:
     parameters = AlignmentParameters()
     vectors = np.random.default_rng(0).standard_normal((4000, DIMS)).astype(np.float32)
@@ -173,6 +201,46 @@ def test_scores_strict_and_lax() -> None:
     assert (scores.lax_precision, scores.lax_recall) == (pytest.approx(2 / 3), 1.0)
     assert scores.strict_f1 == pytest.approx(0.4)
     assert score_alignment([], []).lax_f1 == 1.0
+
+
+def test_sentences_of_gold_beads_need_not_be_neighbours() -> None:
+    gold = [GoldBead([0, 2], [0]), GoldBead([1], [1])]
+    scores = score_alignment([Bead(range(3), range(1), 0), Bead(range(0), range(1, 2), 0)], gold)
+    assert (scores.strict_precision, scores.lax_precision, scores.lax_recall) == (0, 1, 0.5)
+
+
+def test_gold_is_read_as_vecalign_writes_it(tmp_path: Path) -> None:
+    path = tmp_path / "gold.path"
+    path.write_text("\ufeff[0]:[0]:0.250000\n[1, 2]:[1]\r\n\n[3,4]:[]:0.1\n [] : [ 2 ] \n")
+    beads = read_ladder(path)
+    sides = [(list(bead.src), list(bead.tgt)) for bead in beads]
+    assert sides == [([0], [0]), ([1, 2], [1]), ([3, 4], []), ([], [2])]
+    again = renumbered(beads, {0: 0, 1: 1, 3: 2}, {0: 5, 2: 6})
+    assert [(list(bead.src), list(bead.tgt)) for bead in again] == [([0], [5]), ([1], []), ([2], []), ([], [6])]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"[0]:[0]\n[1:[1]\n", "line 2: not a bead"),
+        (b"0:0\n", "line 1: not a bead"),
+        (b"[0]:[0]:1:2\n", "not a bead"),
+        (b"[-1]:[0]\n", "not a bead"),
+        (b"[0 1]:[0]\n", "not a bead"),
+        (b"[0,]:[0]\n", "not a bead"),
+        (b"[2, 1]:[0]\n", "do not rise"),
+        (b"[0]:[1, 1]\n", "do not rise"),
+        (b"\n", "no bead"),
+        (b"[0]:[\xff]\n", "not UTF-8"),
+    ],
+)
+def test_what_is_no_gold_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "gold").write_bytes(content)
+    with pytest.raises(InputError, match=said) as caught:
+        read_ladder(tmp_path / "gold")
+    assert caught.value.code == "invalid-gold"
+    with pytest.raises(InputError, match="cannot read"):
+        read_ladder(tmp_path / "none")
 
 
 def test_what_cannot_be_is_refused() -> None:
