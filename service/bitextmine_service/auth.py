@@ -20,10 +20,10 @@ from bitextmine import logs
 from bitextmine.errors import BitextmineError
 from bitextmine.jobs.request_rates import RateLimiter, Taken
 from bitextmine.keys import LOCAL, NOBODY, Caller, KeyRing, Rate, Scope
-from bitextmine_service import problems
+from bitextmine_service import page, problems
 
-OPEN_PATHS = frozenset({"/", "/livez", "/readyz", "/docs", "/openapi.json"})
-OPEN_FOLDER = "/static/"  # the files of the web page
+OPEN_PATHS = frozenset({"/livez", "/readyz", "/docs", "/openapi.json"}) | page.PATHS
+OPEN_FOLDER = page.STATIC  # the files of the web page
 METRICS = "/metrics"
 _STREAM_SECONDS = 5.0  # after which an endless answer asks whether its key still holds
 _THREADS = 8  # of its own: while routes have all the others busy, keys are told all the same

@@ -246,10 +246,11 @@ def _slowest_livez(api: Api, work: Callable[[], Any]) -> tuple[float, Any]:
     return slowest, future.result()
 
 
-def test_the_root_leads_to_the_description(api: Api) -> None:
-    assert api.http.get("/").is_redirect
-    page = api.http.get("/", follow_redirects=True)
-    assert (page.status_code, page.url.path) == (200, "/docs")
+def test_the_root_is_the_web_page_and_leads_to_the_description(api: Api) -> None:
+    page = api.http.get("/")
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert 'href="./docs"' in page.text
+    assert api.http.get("/docs").status_code == 200
 
 
 def test_encoders_are_listed_installed_or_not(api: Api) -> None:

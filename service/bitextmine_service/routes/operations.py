@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from bitextmine import __version__
@@ -24,12 +24,6 @@ from bitextmine_service.reference.page import page
 router = APIRouter(tags=["operations"])
 Seen = TypeVar("Seen")
 _SCRAPES = CapacityLimiter(1)  # threads of their own, so that no other request waits for one or holds it up
-
-
-@router.get("/", include_in_schema=False)
-def root() -> RedirectResponse:
-    """To the page that describes the API, also behind a proxy that adds a prefix."""
-    return RedirectResponse("docs")
 
 
 @router.get("/docs", include_in_schema=False)
