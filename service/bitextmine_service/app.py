@@ -20,7 +20,6 @@ from bitextmine_service.context import Service
 from bitextmine_service.operations.metrics import Metrics
 from bitextmine_service.operations.setup import set_up
 from bitextmine_service.page import routes as web_page
-from bitextmine_service.page import routes as web_page
 from bitextmine_service.protections import document, protect
 from bitextmine_service.results import Results
 from bitextmine_service.routes import (
@@ -82,7 +81,6 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     app.state.service = Service(settings, JobStore(client), make_broker(client), encoders, results, searches)
     for module in (embeddings, search, score, corpora, uploads, indexes, jobs, matrix, bitexts, plan, operations):
         app.include_router(module.router)
-    web_page.install(app)
     web_page.install(app)
     problems.install(app)
     protect(app, settings, client)
