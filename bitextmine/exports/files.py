@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from uuid import uuid4
 
@@ -27,21 +27,32 @@ def export_to(path: Path, bitext: Bitext, wanted: Export = PLAIN_TSV) -> None:
         DiskFullError: the disk is full.
         ParameterError: `output-not-writable`.
     """
+    bitext.check()
+    write_chunks(path, export_chunks(bitext, wanted))
+
+
+def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
+    """Write chunks to a file, whole or not at all; to a pipe or a device, as they come. As `export_to`.
+
+    Raises:
+        BrokenPipeError: whoever read the pipe has gone.
+        DiskFullError: the disk is full.
+        ParameterError: `output-not-writable`.
+    """
     try:
-        bitext.check()
         with disk_full_named(str(path)):
             if path.exists() and (path.parent in _STREAMS or not (path.is_file() or path.is_dir())):
                 with path.open("ab") as stream:  # "w" would empty what stdout appends to
-                    stream.writelines(export_chunks(bitext, wanted))
+                    stream.writelines(chunks)
             else:
-                _write_whole(path.resolve(), export_chunks(bitext, wanted))  # a link stays a link
+                _write_whole(path.resolve(), chunks)  # a link stays a link
     except BrokenPipeError:
         raise
     except OSError as error:
         raise ParameterError(f"cannot write {path}: {error.strerror}", code="output-not-writable") from error
 
 
-def _write_whole(path: Path, chunks: Iterator[bytes]) -> None:
+def _write_whole(path: Path, chunks: Iterable[bytes]) -> None:
     temporary = path.with_name(f".{uuid4().hex}.tmp")
     try:
         with temporary.open("xb") as stream:
