@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from bitextmine.progress import Progress
 from bitextmine.search.floats import search_rows
+from bitextmine.search.known import merged
 from bitextmine.search.neighbors import Neighbors
 from bitextmine.search.rescore import Scorer
 
@@ -29,16 +30,26 @@ Candidates = Callable[[NDArray[np.int64]], tuple[NDArray[np.int64], NDArray[np.f
 
 
 def certain_neighbors(
-    scorer: Scorer, candidates: Candidates, k: int, stage: str, progress: Progress
+    scorer: Scorer,
+    candidates: Candidates,
+    k: int,
+    stage: str,
+    progress: Progress,
+    known: Neighbors | None = None,
 ) -> tuple[Neighbors, int]:
-    """The k best of every query by exact cosine, and how many queries had to be searched in float32 for that."""
+    """The k best of every query by exact cosine, and how many queries had to be searched in float32 for that.
+
+    Args:
+        known: of the first queries, neighbours that are none of the candidates, by the same exact cosines.
+    """
     n = len(scorer.queries)
+    known = known or Neighbors.none(0, k)
     found = Neighbors(np.empty((n, k), np.int64), np.empty((n, k), np.float32))
     unsure = []
     for start in range(0, n, _RESCORED_ROWS):
         rows = np.arange(start, min(start + _RESCORED_ROWS, n))
         ids, most = candidates(rows)
-        part = scorer.best(rows, ids, k)
+        part = merged(scorer.best(rows, ids, k), known, start)
         found.ids[rows], found.sims[rows] = part.ids, part.sims
         scorer.release()
         unsure.append(rows[(most > -np.inf) & ~(part.sims[:, -1] > most)])

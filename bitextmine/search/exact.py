@@ -4,6 +4,8 @@ Each tile of sums updates the best c candidates of its rows and of its columns (
 candidates are rescored exactly. A row is certified when its k-th exact cosine lies above the last candidate's
 approximate one by more than the error that the 8 bits make (six standard deviations, measured); the other rows are
 searched again in float32.
+
+What is `known` of the first rows of both sides is not searched again; see there.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from bitextmine.progress import Progress, silent
 from bitextmine.resources import format_bytes
 from bitextmine.search.certify import CHECKED_ROWS, DEVIATIONS, Candidates, certain_neighbors, wrong_rows
 from bitextmine.search.floats import search_rows
+from bitextmine.search.known import NO_FLOORS, NOTHING, Floors, Known
 from bitextmine.search.lists import Best, ids_of, list_length, merge, sums_of
 from bitextmine.search.native import TILE_COLUMNS
 from bitextmine.search.neighbors import MISSING, Neighbors
@@ -88,26 +91,34 @@ def search_exact(
     k: int,
     *,
     options: ExactOptions = ExactOptions(),
+    known: Known = NOTHING,
     progress: Progress = silent,
 ) -> tuple[Neighbors, Neighbors, ExactReport]:
     """The k nearest targets of each source row, and the k nearest sources of each target row.
 
     Ties are broken by id. Progress counts pairs of rows.
 
+    Args:
+        known: what a search of the first rows of both sides found; the result is the same without.
+
     Raises:
-        MismatchError: the sides differ in dimensions.
+        MismatchError: the sides differ in dimensions, or what is known is not of so many rows, or of another k.
     """
     if src.dims != tgt.dims:
         raise MismatchError(f"vectors of {src.dims} and of {tgt.dims} dimensions cannot be compared")
     if not len(src) or not len(tgt):
         return Neighbors.none(len(src), k), Neighbors.none(len(tgt), k), ExactReport(0.0, (0, 0), (0, 0), (0, 0))
+    known.check(len(src), len(tgt), k)
     quantizer = Quantizer.fit(src, tgt)
-    ahead, back = _candidates(src, tgt, list_length(k), quantizer, options, progress)
     scorer = Scorer(src, tgt, options.threads)
     error = _error(scorer, quantizer)
+    floors = Floors.of(known, quantizer, DEVIATIONS * error)
+    ahead, back = _candidates(src, tgt, list_length(k), quantizer, options, progress, floors)
     ahead_of, back_of = (_candidates_of(best, quantizer, error) for best in (ahead, back))
-    forward, again_forward = certain_neighbors(scorer, ahead_of, k, "rescore-forward", progress)
-    backward, again_backward = certain_neighbors(scorer.reversed(), back_of, k, "rescore-backward", progress)
+    forward, again_forward = certain_neighbors(scorer, ahead_of, k, "rescore-forward", progress, known.forward)
+    backward, again_backward = certain_neighbors(
+        scorer.reversed(), back_of, k, "rescore-backward", progress, known.backward
+    )
     wrong = wrong_rows(scorer, forward), wrong_rows(scorer.reversed(), backward)
     checked = min(CHECKED_ROWS, len(src)), min(CHECKED_ROWS, len(tgt))
     if any(wrong):
@@ -154,23 +165,29 @@ def _candidates(
     quantizer: Quantizer,
     options: ExactOptions,
     progress: Progress,
+    floors: Floors = NO_FLOORS,
 ) -> tuple[Best, Best]:
-    """The best `count` candidates both ways by 8-bit sums."""
+    """The best `count` candidates both ways by 8-bit sums, among the pairs that are not known."""
     n, m = len(src), len(tgt)
     of_rows, of_columns = Best.empty(n, count, n), Best.empty(m, count, padded(m, TILE_COLUMNS) + options.columns)
-    done = 0
-    for row in range(0, n, options.rows):
-        rows = row_block(quantizer, src, row, min(row + options.rows, n), options.threads)
+    floors.columns_into(of_columns, 0)
+    done, total = 0, n * m - floors.pairs
+    for row, stop, first in floors.row_blocks(n, options.rows):
+        if first == m:
+            continue
+        rows = row_block(quantizer, src, row, stop, options.threads)
         lists = [Best.empty(rows.rows, count, len(rows.codes)) for _ in range(options.threads)]
-        for column in range(0, m, options.columns):
+        for best in lists:
+            floors.rows_into(best, row)
+        for column in range(first, m, options.columns):
             columns = column_block(quantizer, tgt, column, min(column + options.columns, m), options.threads)
             chunks = _chunks(columns)
             work = partial(_scan_chunk, rows, columns, _slice(of_columns, column, columns), (row, column), options)
             for finished in share_out(chunks, lists, work):
-                progress("search", done + rows.rows * columns.columns * finished // len(chunks), n * m)
+                progress("search", done + rows.rows * columns.columns * finished // len(chunks), total)
             done += rows.rows * columns.columns
         found = merge(lists)
-        of_rows.keys[row : row + rows.rows] = found.keys
+        of_rows.keys[row:stop] = found.keys
     return of_rows, of_columns
 
 

@@ -58,7 +58,8 @@ def offer(best, at, value, identifier):  # type: ignore[no-untyped-def]
         count = keys.shape[1]
         key = np.int64(value) << 32 | np.int64(np.uint32(~np.uint32(identifier)))
         insert_key(keys.ctypes.data + at * count * 8, np.int64(count), key)
-        bounds[at] = np.int32((keys[at, count - 1] >> 32) - 1)  # equal sums may enter by a lower id
+        # equal sums may enter by a lower id; a bound that was there before the list was full stays
+        bounds[at] = max(bounds[at], np.int32((keys[at, count - 1] >> 32) - 1))
 
 
 def merge(parts: list[Best]) -> Best:

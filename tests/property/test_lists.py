@@ -60,7 +60,7 @@ def test_the_best_stay_in_order_however_they_come(offers: Offers, count: int, da
 def test_the_bound_lets_in_all_that_may_enter(offers: Offers) -> None:
     best = listed(offers, 8)
     last = expected(offers, 8)[-1][0]
-    assert best.bounds[1] == (LOWEST if not offers else last - 1)
+    assert best.bounds[1] == max(LOWEST, last - 1)
     assert best.bounds.tolist()[3:] == [HIGHEST, HIGHEST]
 
 
@@ -109,3 +109,13 @@ def test_a_rotation_keeps_products_and_spreads_a_coordinate_over_all(dims: int) 
     np.testing.assert_allclose(matrix @ matrix.T, np.eye(dims), atol=1e-5)
     assert np.abs(matrix).max() <= 2.01 / np.sqrt(dims) * (1 if dims > 3 else 2)
     assert (np.linalg.norm(matrix, axis=1, ord=1) > 0.5 * np.sqrt(dims) * 0.9).all()
+
+
+@settings(deadline=None)
+@given(offers=some_offers(), floor=st.integers(-3, 3))
+def test_nothing_enters_that_is_not_above_the_bound_a_list_began_with(offers: Offers, floor: int) -> None:
+    best = Best.empty(3, 8, 5)
+    best.bounds[1] = floor
+    for value, identifier in offers:
+        offer((best.keys, best.bounds), 1, np.int32(value), np.int64(identifier))
+    assert decoded(best.keys[1]) == expected([(value, each) for value, each in offers if value > floor], 8)
