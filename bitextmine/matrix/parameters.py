@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from bitextmine.documents import DEFAULT_BONUS, DocumentRule, DocumentUse
 from bitextmine.encoders.postprocess import PostProcessing
 from bitextmine.errors import ParameterError
 from bitextmine.filters import FilterSettings
@@ -12,7 +13,29 @@ from bitextmine.margin import Margin, Retrieval
 from bitextmine.mining import MiningParameters
 from bitextmine.search.method import Method
 
-_PARSERS = {"margin": Margin, "retrieval": Retrieval, "method": Method, "postprocess": PostProcessing.parse}
+
+def _document_rule(value: Any) -> DocumentRule:
+    """
+    Raises:
+        ParameterError: it is neither the name of a use, nor that with a bonus.
+    """
+    wanted = value if isinstance(value, dict) else {"use": value}
+    uses = ", ".join(use.value for use in DocumentUse)
+    bonus = wanted.get("bonus", DEFAULT_BONUS)
+    if not set(wanted) <= {"use", "bonus"} or wanted.get("use") not in list(DocumentUse):
+        raise ParameterError(f"documents is {value!r}; it must be one of {uses}, or a table of use and bonus")
+    if isinstance(bonus, bool) or not isinstance(bonus, int | float):
+        raise ParameterError(f"the bonus of documents is {bonus!r}, which is no number")
+    return DocumentRule(use=DocumentUse(wanted["use"]), bonus=float(bonus))
+
+
+_PARSERS = {
+    "margin": Margin,
+    "retrieval": Retrieval,
+    "method": Method,
+    "postprocess": PostProcessing.parse,
+    "documents": _document_rule,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +65,7 @@ class MatrixParameters:
         default = MiningParameters()
         values = {field.name: getattr(self.mining, field.name) for field in fields(default)}
         changed = {name: value for name, value in values.items() if value != getattr(default, name)}
-        mining = {name: str(value) if name in _PARSERS else value for name, value in changed.items()}
+        mining = {name: _plain(name, value) for name, value in changed.items()}
         filters = self.filters.as_json() if self.filters and self.filters.filters else None
         return {"mining": mining, "precision": self.precision, "filters": filters}
 
@@ -60,6 +83,14 @@ class MatrixParameters:
         )
 
 
+def _plain(name: str, value: Any) -> Any:
+    if isinstance(value, DocumentRule):
+        if value.links is not None:
+            raise ParameterError("of many corpora, documents of the same id are linked, and no others")
+        return {"use": value.use.value, "bonus": value.bonus}
+    return str(value) if name in _PARSERS else value
+
+
 def mining_parameters(values: dict[str, Any]) -> MiningParameters:
     """Mining parameters by their names, those of a few choices as text.
 
@@ -70,7 +101,8 @@ def mining_parameters(values: dict[str, Any]) -> MiningParameters:
     for name, value in values.items():
         if name not in known:
             raise ParameterError(f"unknown setting {name!r}; there are {', '.join(known)}")
-        _check_type(name, value, str(known[name]))
+        if name != "documents":
+            _check_type(name, value, str(known[name]))
     parsed = {name: _parsed(name, value) if name in _PARSERS else value for name, value in values.items()}
     return MiningParameters(**parsed)
 
@@ -82,7 +114,7 @@ def _check_type(name: str, value: Any, wanted: str) -> None:
         raise ParameterError(f"{name} is {value!r}, which is no {wanted.partition(' ')[0]}")
 
 
-def _parsed(name: str, value: str) -> Any:
+def _parsed(name: str, value: Any) -> Any:
     try:
         return _PARSERS[name](value)
     except ValueError:

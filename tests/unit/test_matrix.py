@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bitextmine.artifacts import ArtifactKey
+from bitextmine.documents import DocumentRule, DocumentUse
 from bitextmine.encoders.postprocess import PostProcessing
 from bitextmine.errors import BitextmineError, ParameterError
 from bitextmine.filters import FilterSettings
@@ -89,6 +90,7 @@ def test_a_pivot_and_a_list_exclude_each_other() -> None:
                 method=Method.IVF,
                 drop_identical=True,
                 postprocess=PostProcessing.parse("centre"),
+                documents=DocumentRule(use=DocumentUse.BOOST, bonus=0.25),
             )
         ),
     ],
@@ -124,6 +126,8 @@ def test_a_threshold_and_a_precision_exclude_each_other() -> None:
         ({"margin": "ration"}, "one of ratio, distance, absolute"),
         ({"drop_identical": 1}, "drop_identical is 1"),
         ({"k": 0}, "between 1 and"),
+        ({"documents": "some"}, "one of restrict, boost"),
+        ({"documents": {"use": "boost", "bonus": "much"}}, "'much', which is no number"),
     ],
 )
 def test_wrong_parameters_are_named(values: dict[str, object], message: str) -> None:
