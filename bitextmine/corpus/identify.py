@@ -39,11 +39,28 @@ def chances(sentences: Sequence[str], lang: str) -> list[tuple[float, float]]:
     for sentence in sentences:
         own = other = 0.0
         for each in detector.detect(sentence[:_CHARS], k=_FEW):
-            if agree(lang, _language(each["lang"])):
+            if _agrees(lang, each["lang"]):
                 own += each["score"]
             else:
                 other = max(other, each["score"])
         found.append((own, other))
+    return found
+
+
+def foreign_chances(sentences: Sequence[str], lang: str, possible: float) -> list[float]:
+    """How likely each sentence is of the likeliest other language, as `chances` has it; 0 where it may be of its own.
+
+    That is where its own language (ISO 639-3), or one hardly told apart, has a chance of `possible` or more. Most
+    sentences look like their own language, and are told by that alone.
+    """
+    detector, found = _detector(), []
+    for sentence in sentences:
+        best = detector.detect(sentence[:_CHARS], k=1)
+        if best and best[0]["score"] >= possible and _agrees(lang, best[0]["lang"]):
+            found.append(0.0)
+        else:
+            own, other = chances([sentence], lang)[0]
+            found.append(0.0 if own >= possible else other)
     return found
 
 
@@ -62,6 +79,11 @@ def agree(declared: str, identified: str) -> bool:
 @cache
 def _detector() -> LangDetector:
     return LangDetector(LangDetectConfig(model="lite", max_input_length=None))
+
+
+@cache
+def _agrees(lang: str, label: str) -> bool:
+    return agree(lang, _language(label))
 
 
 @cache

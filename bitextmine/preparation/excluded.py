@@ -70,8 +70,12 @@ def _texts(path: Path, sha256: str, lang: str, parameters: PreparationParameters
             texts = [*block.src.texts, *block.tgt.texts]
             yield [tidy(text).strip() for text in texts] if tidy else texts
         return
-    for found in SourceReader(lang, parameters).blocks(Source(path, path.name, kind, sha256)):
-        yield found.sentences.texts
+    try:
+        for found in SourceReader(lang, parameters).blocks(Source(path, path.name, kind, sha256)):
+            yield found.sentences.texts
+    except CorpusInputError as error:
+        if error.code != "empty-corpus":  # of TMX that has nothing in this language
+            raise
 
 
 def _is_of_pairs(path: Path) -> bool:

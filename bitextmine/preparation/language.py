@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bitextmine.corpus.identify import agree, chances, known_languages
+from bitextmine.corpus.identify import agree, foreign_chances, known_languages
 from bitextmine.preparation.characters import Characters, Kind
 from bitextmine.preparation.rule import Bounded
 
@@ -79,9 +79,7 @@ class Language(Bounded):
         if not self.is_known or self.most >= 1:
             return scores
         asked = np.flatnonzero(sentences.count(sentences.kinds == Kind.LETTER) >= LEAST_LETTERS)
-        found = chances([sentences.texts[row] for row in asked.tolist()], self.lang)
-        for row, (own, other) in zip(asked.tolist(), found, strict=True):
-            scores[row] = other if own < POSSIBLE else 0.0
+        scores[asked] = foreign_chances([sentences.texts[row] for row in asked.tolist()], self.lang, POSSIBLE)
         return scores
 
     def reason(self, score: float) -> str:

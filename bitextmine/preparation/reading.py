@@ -138,7 +138,7 @@ class SourceReader:
     def _units(self, source: Source) -> Iterator[SourceBlock]:
         chunks = read_chunks(source.path, Limits(), name=source.label, sha256=source.sha256, utf16=True)
         for pairs in read_tmx(chunks, (self._lang, self._lang), source.label, self._sentence_chars):
-            block = replace(pairs.src, refused=pairs.refused)
+            block = replace(pairs.src, refused=pairs.refused, metas=[None] * len(pairs))
             yield SourceBlock(self._tidied(block), pairs.lines, pairs.consumed)
 
     def _paragraphs(self, blocks: Iterator[RawBlock], label: str) -> Iterator[tuple[Record | Refusal, int]]:

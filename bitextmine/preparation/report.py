@@ -52,7 +52,7 @@ class PreparationReport:
         listed = ", ".join(
             f"{count:,} {reason}" for reason, count in sorted(reasons.items(), key=lambda each: -each[1])
         )
-        return f"nothing is left of {self.lines:,} lines in {self.files:,} files ({listed or 'all are empty'})"
+        return f"nothing is left of {self.lines:,} lines in {self.files:,} file{'s' * (self.files != 1)} ({listed or 'all are empty'})"
 
 
 def report_of(corpus: Corpus) -> PreparationReport | None:

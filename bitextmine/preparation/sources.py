@@ -114,8 +114,11 @@ def kind_of(path: Path) -> SourceKind:
 
 def _first_bytes(path: Path) -> bytes:
     check_readable(CorpusFile(path, ""))
-    with path.open("rb") as stream:
-        return stream.read(4)
+    try:
+        with path.open("rb") as stream:
+            return stream.read(4)
+    except OSError as error:
+        raise CorpusInputError(f"cannot read {path}: {error.strerror}", code="file-not-found") from error
 
 
 def _first_line(path: Path) -> bytes:
