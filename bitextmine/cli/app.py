@@ -16,6 +16,7 @@ from bitextmine.cli.keys import keys
 from bitextmine.cli.matrix import matrix
 from bitextmine.cli.mine import mine
 from bitextmine.cli.plan import calibrate_machine, plan
+from bitextmine.cli.prepare import prepare
 from bitextmine.cli.score import score
 from bitextmine.cli.search import search
 from bitextmine.cli.serve import serve, worker
@@ -29,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(mine)
+app.command()(prepare)
 app.command()(matrix)
 app.command()(score)
 app.command()(export)
