@@ -101,9 +101,7 @@ def prepare(
         with progress_shown(verbose) as progress:
             report = rehearse(files, lang, parameters, progress=progress)
         _print_report(report)
-        say(
-            f"dry run of {report.files:,} file{'s' * (report.files != 1)} in {time.monotonic() - started:.1f} s: nothing was made"
-        )
+        say(f"dry run in {time.monotonic() - started:.1f} s (files: {report.files:,}): nothing was made")
         return
     place = console.writable_workspace(data_dir, None)
     with progress_shown(verbose) as progress:

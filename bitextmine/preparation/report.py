@@ -49,10 +49,10 @@ class PreparationReport:
     def why_empty(self) -> str:
         """Why nothing stayed."""
         reasons = {**self.refused, **self.dropped}
-        listed = ", ".join(
-            f"{count:,} {reason}" for reason, count in sorted(reasons.items(), key=lambda each: -each[1])
-        )
-        return f"nothing is left of {self.lines:,} lines in {self.files:,} file{'s' * (self.files != 1)} ({listed or 'all are empty'})"
+        ordered = sorted(reasons.items(), key=lambda each: -each[1])
+        listed = ", ".join(f"{count:,} {reason}" for reason, count in ordered) or "all are empty"
+        files = "1 file" if self.files == 1 else f"{self.files:,} files"
+        return f"nothing is left of {self.lines:,} lines in {files} ({listed})"
 
 
 def report_of(corpus: Corpus) -> PreparationReport | None:
