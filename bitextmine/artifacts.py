@@ -131,6 +131,10 @@ class ArtifactStore:
             raise ArtifactError(f"{damage}; {repair or f'delete {path} to make it again'}")
         return Artifact(path, manifest)
 
+    def digests(self, kind: str) -> set[str]:
+        """The digests of the artifacts of a kind, as their directories say; opens none."""
+        return {directory.name for directory in _entries(self.root / kind)}
+
     def published(self, kind: str) -> list[tuple[int, str]]:
         """The time (nanoseconds since 1970) and digest of every artifact of a kind, oldest first; opens none."""
         found = []

@@ -51,7 +51,8 @@ def embed(
 ) -> Embeddings:
     """The corpus's vectors: shards that exist are reused, the rest encoded. Progress counts the sentences of the rest.
 
-    Of a shard that has grown, the vectors of what it has grown from are taken over where they exist, bit by bit.
+    Of a shard that has grown, the vectors of what it has grown from are taken over where they exist, bit by bit; so
+    are those of a shard of another corpus, such as that of a shorter file, that it begins with.
 
     Raises:
         EncoderError: the encoder gave something that is not a finite vector.
@@ -59,7 +60,7 @@ def embed(
     """
     keys = _keys(corpus, encoder.signature)
     missing = [(shard, key) for shard, key in zip(corpus.shards, keys, strict=True) if store.find(key) is None]
-    begun = [_known(shard, encoder, store) for shard, _ in missing]
+    begun = [_known(corpus, shard, encoder, store) for shard, _ in missing]
     done, total = 0, sum(shard.stop - shard.start for shard, _ in missing) - sum(known.rows for known in begun)
     for (shard, key), known in zip(missing, begun, strict=True):
         if store.find(key) is None:  # another process may have made it meanwhile
@@ -92,7 +93,7 @@ def embed_shard(
     shard, key = corpus.shards[number], _keys(corpus, encoder.signature)[number]
     if store.find(key) is not None:
         return 0
-    known = _known(shard, encoder, store)
+    known = _known(corpus, shard, encoder, store)
     texts = corpus.shard_texts(shard)[known.rows :]
     _embed_shard(texts, known, encoder, store.publish(key), _from(0, len(texts), stage, progress))
     return len(texts)
@@ -155,14 +156,30 @@ class _Known:
         return len(self.vectors)
 
 
-def _known(shard: Shard, encoder: Encoder, store: ArtifactStore) -> _Known:
-    for digest, rows in shard.grown_from:
+def _known(corpus: Corpus, shard: Shard, encoder: Encoder, store: ArtifactStore) -> _Known:
+    for digest, rows in shard.grown_from or _beginnings(corpus, shard, encoder.signature, store):
         with suppress(ArtifactError, OSError, ValueError):  # what is damaged is of no use, and can be done without
             former = store.find(ArtifactKey(KIND, {"encoder": encoder.signature}, {"sentences": digest}))
             if former is not None and (vectors := np.load(former.path / VECTORS)).shape == (rows, encoder.dims):
                 summary = former.summary
                 return _Known(vectors, int(summary["truncated"]), frozenset(str(summary["provider"]).split(", ")))
     return _Known(np.empty((0, encoder.dims), np.float16))
+
+
+def _beginnings(corpus: Corpus, shard: Shard, signature: str, store: ArtifactStore) -> list[tuple[str, int]]:
+    """Shards that have vectors and that this one begins with, as digest and rows, the largest first.
+
+    Other corpora may have left them, such as one of the same file before lines were added to it. They are looked for
+    where a corpus begins to have no vectors: in a shard without a forerunner, or after one that has them.
+    """
+    there = store.digests(KIND)
+
+    def has_vectors(digest: str) -> bool:
+        return ArtifactKey(KIND, {"encoder": signature}, {"sentences": digest}).digest in there
+
+    if not there or (shard.number and not has_vectors(corpus.shards[shard.number - 1].digest)):
+        return []
+    return [each for each in corpus.beginnings(shard) if has_vectors(each[0])][::-1]
 
 
 def _embed_shard(

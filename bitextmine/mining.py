@@ -25,11 +25,12 @@ from bitextmine.planner import Plan, check_recall, make_plan
 from bitextmine.postprocessed import postprocess
 from bitextmine.progress import Progress, silent
 from bitextmine.resources import Resources
+from bitextmine.search.grown import write_record
 from bitextmine.search.method import DEFAULT_RECALL, Method
 from bitextmine.search.rescore import Scorer
 from bitextmine.search.stored import BACKWARD, FORWARD, load_neighbors, write_neighbors
 from bitextmine.search.stored import KIND as NEIGHBORS
-from bitextmine.search_as_planned import discard_search, search_as_planned
+from bitextmine.search_as_planned import discard_search, find_former_neighbors, search_as_planned
 from bitextmine.stage_clock import StageClock
 
 MAX_K = 1024
@@ -236,6 +237,8 @@ def find_neighbors(
 ) -> Artifact:
     """The k nearest neighbours both ways, as an artifact named by all that decides which are found.
 
+    Where those of former, smaller versions of the sides are there, an exact search compares only what is new.
+
     Raises:
         MismatchError: the plan is one for other vectors.
     """
@@ -244,10 +247,13 @@ def find_neighbors(
     key = ArtifactKey(NEIGHBORS, plan.parameters, {"src": src.digest, "tgt": tgt.digest})
     if (found := store.find(key)) is not None:
         return found
-    forward, backward, report = search_as_planned(src, tgt, plan, store, progress)
+    former = find_former_neighbors(src, tgt, plan, store)
+    forward, backward, report = search_as_planned(src, tgt, plan, store, progress, former)
     with store.publish(key) as staging:
         write_neighbors(staging.path, forward, backward)
+        write_record(staging.path, src, tgt)
         staging.summary |= {"src_rows": len(src), "tgt_rows": len(tgt), "search": report, "plan": plan.as_json()}
+        staging.summary |= {"reused": former.record()}
     if plan.method is Method.IVFPQ:
         discard_search(src, tgt, plan, store)
     return _found(store, key)

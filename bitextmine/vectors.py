@@ -51,10 +51,12 @@ class StoredVectors:
 
     def block(self, start: int, stop: int) -> NDArray[np.float32]:
         """See `Vectors.block`; float16's rounding of the length is undone, so products of rows are cosines."""
+        return unit_rows(self.halves(start, stop))
+
+    def halves(self, start: int, stop: int) -> NDArray[np.float16]:
+        """Rows start to stop as they are stored, (stop - start, dims)."""
         parts = [self.shard(number)[low:high] for number, low, high in self._pieces(start, min(stop, self._rows))]
-        if len(parts) != 1:
-            parts = [np.concatenate([np.empty((0, self.dims), np.float16), *parts])]
-        return unit_rows(parts[0])
+        return parts[0] if len(parts) == 1 else np.concatenate([np.empty((0, self.dims), np.float16), *parts])
 
     @property
     def shard_count(self) -> int:

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,14 @@ class Corpus:
     def same_sentences(self, other: Corpus) -> bool:
         """Whether both hold the same sentences in the same order, whatever their files, languages and ids are."""
         return [shard.digest for shard in self.shards] == [shard.digest for shard in other.shards]
+
+    def beginnings(self, shard: Shard) -> list[tuple[str, int]]:
+        """The digests that shards of only the first 1, 2 ... of a shard's sentences have, with their number."""
+        hashed, found = sha256(), []
+        for rows, value in enumerate(self.shard_column("hash", shard).to_pylist()[:-1], start=1):
+            hashed.update(value)
+            found.append((hashed.hexdigest()[:32], rows))
+        return found
 
     def shard_texts(self, shard: Shard) -> list[str]:
         texts: list[str] = self.shard_column("text", shard).to_pylist()

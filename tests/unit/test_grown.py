@@ -1,0 +1,278 @@
+"""A corpus grew: only what is new is embedded and searched, and the bitext is that of mining from scratch."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bitextmine.artifacts import ArtifactStore
+from bitextmine.bitext import PAIRS, Bitext
+from bitextmine.corpus import Corpus, CorpusFile, ingest
+from bitextmine.embeddings import KIND as EMBEDDINGS
+from bitextmine.encoders import Encoder, Encoding
+from bitextmine.encoders.postprocess import PostProcessing
+from bitextmine.margin import Retrieval
+from bitextmine.mining import MiningParameters, mine
+from bitextmine.search.grown import RECORD
+from bitextmine.search.method import Method
+from bitextmine.search.stored import KIND as NEIGHBORS
+from tests.tiny_encoder import build_tiny_encoder
+
+WORDS = ["museum", "lake", "map", "book", "train", "egg", "house", "river", "night", "paper", "stone", "bread"]
+    "museum",
+    "lake",
+    "map",
+    "book",
+    "train",
+    "egg",
+    "house",
+    "river",
+    "night",
+    "paper",
+    "stone",
+    "bread",
+    "window",
+    "garden",
+    "letter",
+]
+PARAMETERS = MiningParameters(k=3)
+
+
+def sentences(lang: str, start: int, stop: int) -> list[str]:
+    """Sentences of a few words of the same list on both sides; every one is another."""
+    rng = np.random.default_rng(7)
+    chosen = [" ".join(rng.choice(WORDS, 4)) for _ in range(stop)]
+    return [f"{text} {lang} {number}" for number, text in enumerate(chosen)][start:]
+
+
+class CountingEncoder(Encoder):
+    """An encoder that remembers how many sentences each call brought."""
+
+    calls: list[int]
+
+    def encode_counted(self, sentences: Sequence[str], *, progress: Callable[[int], None] | None = None) -> Encoding:
+        self.calls.append(len(sentences))
+        return super().encode_counted(sentences, progress=progress)
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_tiny_encoder(tmp_path_factory.mktemp("tiny")).directory
+
+
+@pytest.fixture
+def encoder(directory: Path) -> CountingEncoder:
+    encoder = CountingEncoder.open(directory)
+    assert isinstance(encoder, CountingEncoder)
+    encoder.calls = []
+    return encoder
+
+
+class Place:
+    """A store, and the files that its corpora are made of."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.folder, self.store = folder, ArtifactStore(folder / "artifacts")
+        self.searched: list[int] = []
+
+    def corpus(self, lang: str, count: int, *, after: Corpus | None = None, shard_rows: int = 16) -> Corpus:
+        """The first `count` sentences of a language, in one file, or those after a corpus in a further one."""
+        path = self.folder / f"{lang[:3]}.txt"
+        begin = len(after) if after else 0
+        path.write_text("".join(f"{text}\n" for text in sentences(lang, begin, count)), encoding="utf-8")
+        return ingest(CorpusFile(path, lang), self.store, shard_rows=shard_rows, after=after)
+
+    def both(self, sizes: tuple[int, int], after: tuple[Corpus, Corpus] | None = None) -> tuple[Corpus, Corpus]:
+        langs = ("deu_Latn", "eng_Latn")
+        corpora = [
+            self.corpus(lang, size, after=after[side] if after and len(after[side]) < size else None)
+            if not after or len(after[side]) < size
+            else after[side]
+            for side, (lang, size) in enumerate(zip(langs, sizes, strict=True))
+        ]
+        return corpora[0], corpora[1]
+
+    def mine(
+        self, corpora: tuple[Corpus, Corpus], encoder: Encoder, parameters: MiningParameters = PARAMETERS
+    ) -> Bitext:
+        totals: list[int] = [0]
+        bitext = mine(
+            *corpora,
+            encoder,
+            self.store,
+            parameters,
+            progress=lambda stage, done, total: totals.append(total) if stage == "search" else None,
+        )
+        self.searched.append(totals[-1])
+        return bitext
+
+
+def neighbors_of(place: Place, bitext: Bitext) -> dict[str, bytes]:
+    folder = place.store.path(NEIGHBORS, bitext.artifact.manifest["inputs"]["neighbors"])
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.npy"))}
+
+
+def assert_same(place: Place, bitext: Bitext, other: Place, scratch: Bitext) -> None:
+    assert (bitext.artifact.path / PAIRS).read_bytes() == (scratch.artifact.path / PAIRS).read_bytes()
+    arrays = neighbors_of(place, bitext)
+    assert len(arrays) == 4
+    assert arrays == neighbors_of(other, scratch)
+
+
+@pytest.mark.parametrize("appended", [True, False])
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        [(40, 50), (44, 55)],
+        [(40, 50), (44, 50)],  # one side only
+        [(40, 50), (40, 55)],
+        [(16, 32), (17, 48), (60, 49)],  # from and to where a shard is full
+        [(20, 20), (21, 20), (21, 23), (50, 40), (52, 47)],  # several times
+        [(3, 3), (90, 80)],  # as many as there are neighbours
+    ],
+)
+def test_mining_what_grew_equals_mining_from_scratch(
+    tmp_path: Path, encoder: CountingEncoder, sizes: list[tuple[int, int]], appended: bool
+) -> None:
+    place, corpora, bitexts = Place(tmp_path / "grown"), None, []
+    for each in sizes:
+        corpora = place.both(each, corpora if appended else None)
+        bitexts.append(place.mine(corpora, encoder))
+    assert sum(encoder.calls) == sum(sizes[-1]), "each sentence is encoded once"
+    other = Place(tmp_path / "scratch")
+    scratch = other.mine(other.both(sizes[-1]), encoder)
+    if appended:  # else the bitext is named as the other is, and its files' names and lines are the same
+        assert corpora is not None
+        texts = [(pair.src, pair.tgt, pair.margin, pair.src_mean, pair.tgt_mean) for pair in bitexts[-1].pairs()]
+        assert texts == [(pair.src, pair.tgt, pair.margin, pair.src_mean, pair.tgt_mean) for pair in scratch.pairs()]
+        assert neighbors_of(place, bitexts[-1]) == neighbors_of(other, scratch)
+    else:
+        assert_same(place, bitexts[-1], other, scratch)
+    products = [n * m for n, m in sizes]
+    assert place.searched == [products[0], *(b - a for a, b in pairwise(products))]
+    reused = place.store.open(NEIGHBORS, bitexts[-1].artifact.manifest["inputs"]["neighbors"])
+    assert reused is not None
+    assert (reused.summary["reused"]["src_rows"], reused.summary["reused"]["tgt_rows"]) == sizes[-2]
+
+
+def test_the_largest_of_several_former_versions_is_used(tmp_path: Path, encoder: CountingEncoder) -> None:
+    place = Place(tmp_path / "grown")
+    first = place.both((30, 30))
+    second = place.both((30, 40), first)
+    third = place.both((45, 40), second)
+    place.mine(first, encoder)
+    place.mine(third, encoder)
+    place.mine(second, encoder)
+    assert place.searched == [900, 45 * 40 - 900, 300], "a smaller one does not use a larger one"
+    fourth = place.both((46, 41), third)
+    place.mine(fourth, encoder)
+    assert place.searched[-1] == 46 * 41 - 45 * 40
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        replace(PARAMETERS, k=4),
+        replace(PARAMETERS, method=Method.IVF),
+        replace(PARAMETERS, postprocess=PostProcessing.parse("centre")),
+    ],
+)
+def test_what_would_be_another_search_is_done_from_scratch(
+    tmp_path: Path, encoder: CountingEncoder, parameters: MiningParameters
+) -> None:
+    place, other = Place(tmp_path / "grown"), Place(tmp_path / "scratch")
+    first = place.both((60, 50))
+    place.mine(first, encoder)
+    place.mine(first, encoder, replace(parameters, k=3))
+    grown = place.mine(place.both((66, 55)), encoder, parameters)
+    assert_same(place, grown, other, other.mine(other.both((66, 55)), encoder, parameters))
+    neighbors = place.store.open(NEIGHBORS, grown.artifact.manifest["inputs"]["neighbors"])
+    assert neighbors is not None
+    assert neighbors.summary["reused"] == {"neighbors": "", "src_rows": 0, "tgt_rows": 0}
+
+
+def test_another_order_of_the_same_sentences_is_another_corpus(tmp_path: Path, encoder: CountingEncoder) -> None:
+    place = Place(tmp_path / "grown")
+    place.mine(place.both((40, 50)), encoder)
+    path = place.folder / "deu.txt"
+    lines = sentences("deu_Latn", 0, 44)
+    path.write_text("\n".join([*lines[:39], lines[40], lines[39], *lines[41:]]) + "\n", encoding="utf-8")
+    changed = ingest(CorpusFile(path, "deu_Latn"), place.store, shard_rows=16)
+    place.mine((changed, place.both((40, 50))[1]), encoder)
+    assert place.searched == [2000, 44 * 50]
+
+
+def damage(place: Place, what: str) -> None:
+    (folder,) = (place.store.root / NEIGHBORS).iterdir()
+    if what == "no record":
+        (folder / RECORD).unlink()
+    elif what == "no manifest":
+        (folder / "manifest.json").unlink()
+    elif what == "no vectors":
+        for shard in (place.store.root / EMBEDDINGS).iterdir():
+            shutil.rmtree(shard)
+    elif what == "cosines":
+        flip(folder / "forward.sims.npy")
+    elif what == "record":
+        record: dict[str, Any] = json.loads((folder / RECORD).read_text())
+        record["src"] = [["embeddings", "../../../outside", 40], 3]
+        replace_record(folder, json.dumps(record))
+    elif what == "no JSON":
+        replace_record(folder, "{")
+    elif what == "another machine's":  # cosines that differ in the last bit, and are what was published
+        sims = np.load(folder / "backward.sims.npy")
+        np.save(folder / "backward.sims.npy", np.nextafter(sims, np.float32(2)))
+        publish_again(folder)
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def replace_record(folder: Path, text: str) -> None:
+    (folder / RECORD).write_text(text)
+    publish_again(folder)
+
+
+def publish_again(folder: Path) -> None:
+    from bitextmine.files import file_sha256
+
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for name, record in manifest["files"].items():
+        record |= {"sha256": file_sha256(folder / name), "size": (folder / name).stat().st_size}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    "what", ["no record", "no manifest", "no vectors", "cosines", "record", "no JSON", "another machine's"]
+)
+def test_what_is_damaged_lost_or_of_another_machine_is_done_without(
+    tmp_path: Path, encoder: CountingEncoder, what: str
+) -> None:
+    place, other = Place(tmp_path / "grown"), Place(tmp_path / "scratch")
+    place.mine(place.both((40, 50)), encoder)
+    damage(place, what)
+    grown = place.mine(place.both((44, 55)), encoder)
+    assert_same(place, grown, other, other.mine(other.both((44, 55)), encoder))
+    assert place.searched[-1] == 44 * 55
+
+
+@pytest.mark.parametrize("retrieval", list(Retrieval))
+def test_so_it_is_for_every_retrieval(tmp_path: Path, encoder: CountingEncoder, retrieval: Retrieval) -> None:
+    parameters = replace(PARAMETERS, retrieval=retrieval)
+    place, other = Place(tmp_path / "grown"), Place(tmp_path / "scratch")
+    place.mine(place.both((40, 50)), encoder)
+    grown = place.mine(place.both((44, 55)), encoder, parameters)
+    assert place.searched[-1] == 44 * 55 - 2000, "the neighbours serve every retrieval"
+    assert_same(place, grown, other, other.mine(other.both((44, 55)), encoder, parameters))
