@@ -27,22 +27,6 @@ from bitextmine.search.stored import KIND as NEIGHBORS
 from tests.tiny_encoder import build_tiny_encoder
 
 WORDS = ["museum", "lake", "map", "book", "train", "egg", "house", "river", "night", "paper", "stone", "bread"]
-    "museum",
-    "lake",
-    "map",
-    "book",
-    "train",
-    "egg",
-    "house",
-    "river",
-    "night",
-    "paper",
-    "stone",
-    "bread",
-    "window",
-    "garden",
-    "letter",
-]
 PARAMETERS = MiningParameters(k=3)
 
 
