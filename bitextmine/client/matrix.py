@@ -50,7 +50,7 @@ class Matrices(Group[Mode]):
         corpora: Sequence[str],
         *,
         pairs: Sequence[tuple[str, str]] | None = None,
-        pivot: str | None = None,
+        pivots: Sequence[str] | None = None,
         first: Sequence[tuple[str, str]] | None = None,
         encoder: str | None = None,
         k: int | None = None,
@@ -70,7 +70,7 @@ class Matrices(Group[Mode]):
         Args:
             corpora: By name.
             pairs: These only, source and target each; by default all in different languages.
-            pivot: A corpus, or a language: only pairs with it.
+            pivots: Corpora or languages: only pairs with one of them.
             first: Pairs that are mined before the others.
             encoder: One of `encoders()`; muse by default.
             k: Neighbours a side that the margin looks at; 4 by default.
@@ -91,7 +91,7 @@ class Matrices(Group[Mode]):
         wanted = {
             "corpora": list(corpora),
             "pairs": None if pairs is None else [list(pair) for pair in pairs],
-            "pivot": pivot,
+            "pivots": None if pivots is None else list(pivots),
             "first": None if first is None else [list(pair) for pair in first],
             "encoder": encoder,
             "k": k,

@@ -15,19 +15,19 @@ NamePair = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairChoice:
-    """All pairs of corpora in different languages; or all with a pivot; or those that are listed.
+    """All pairs of corpora in different languages; or all with pivots; or those that are listed.
 
-    `pivot` names a corpus or a language, whose corpora are then the targets. `listed` pairs are kept as they are,
-    source first. Pairs in `first` are mined before the others; they may be written either way round.
+    `pivots` name corpora, or languages and so all their corpora, which are then the targets. `listed` pairs are kept
+    as they are, source first. Pairs in `first` are mined before the others; they may be written either way round.
     """
 
-    pivot: str | None = None
+    pivots: tuple[str, ...] = ()
     listed: tuple[NamePair, ...] | None = None
     first: tuple[NamePair, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.pivot is not None and self.listed is not None:
-            raise ParameterError("give a pivot or a list of pairs, not both")
+        if self.pivots and self.listed is not None:
+            raise ParameterError("give pivots or a list of pairs, not both")
 
     def pairs(self, languages: Mapping[str, str]) -> list[NamePair]:
         """The pairs, source and target by name, in the order of the corpora.
@@ -51,13 +51,14 @@ class PairChoice:
 
     def _combined(self, languages: Mapping[str, str]) -> list[NamePair]:
         pairs = [(a, b) for a, b in combinations(languages, 2) if languages[a] != languages[b]]
-        if self.pivot is None:
+        if not self.pivots:
             return pairs
-        pivots = [name for name, lang in languages.items() if self.pivot in (name, lang)]
-        if not pivots:
-            raise ParameterError(f"the pivot {self.pivot!r} is none of {_names(languages)}", code="unknown-corpus")
-        pairs = [(b, a) if a in pivots and b not in pivots else (a, b) for a, b in pairs]
-        return [(src, tgt) for src, tgt in pairs if tgt in pivots and src not in pivots]
+        for pivot in self.pivots:
+            if pivot not in languages and pivot not in languages.values():
+                raise ParameterError(f"the pivot {pivot!r} is none of {_names(languages)}", code="unknown-corpus")
+        pivots = {name for name, lang in languages.items() if name in self.pivots or lang in self.pivots}
+        turned = [(b, a) if a in pivots and b not in pivots else (a, b) for a, b in pairs]
+        return [(src, tgt) for src, tgt in turned if tgt in pivots]
 
     def _listed(self, languages: Mapping[str, str]) -> list[NamePair]:
         found: dict[frozenset[str], NamePair] = {}

@@ -114,12 +114,12 @@ def _source(name: str, table: Any, preparation: Any, base: Path) -> CorpusSource
 def _choice(values: Mapping[str, Any]) -> PairChoice:
     pairs = values.get("pairs", "all")
     listed = None if pairs == "all" else _pairs(pairs, "pairs")
-    pivot = values.get("pivot")
-    if pivot is not None:
-        pivot = _text(values, "pivot", "")
-        if pivot not in values["corpora"]:
-            pivot = parse_language(pivot)
-    return PairChoice(pivot=pivot, listed=listed, first=_pairs(values.get("first", []), "first"))
+    wanted = values.get("pivot", [])
+    wanted = [wanted] if isinstance(wanted, str) else wanted
+    if not isinstance(wanted, list) or not all(isinstance(each, str) for each in wanted):
+        raise _wrong('pivot must be a corpus or a language, or a list of them, as ["en", "fr"]')
+    pivots = tuple(each if each in values["corpora"] else parse_language(each) for each in wanted)
+    return PairChoice(pivots=pivots, listed=listed, first=_pairs(values.get("first", []), "first"))
 
 
 def _pairs(values: Any, name: str) -> tuple[NamePair, ...]:

@@ -213,7 +213,7 @@ def test_a_job_mines_all_pairs_and_its_report_names_the_bitexts(api: Api) -> Non
 
 
 def test_a_job_takes_a_pivot_and_a_list(api: Api) -> None:
-    pivoted = api.succeeded(matrix(api, pivot="m-en", filters="none"))
+    pivoted = api.succeeded(matrix(api, pivots=["m-en"], filters="none"))
     assert {(pair["src"], pair["tgt"]) for pair in pivoted["bitexts"]} == {
         (f"m-{lang}", "m-en") for lang in WORDS if lang != "en"
     }
@@ -227,11 +227,12 @@ def test_a_job_takes_a_pivot_and_a_list(api: Api) -> None:
         ({"corpora": ["m-de", "nothing"]}, 404, "corpus-not-found"),
         ({"corpora": ["m-de"]}, 422, "invalid-request"),
         ({"corpora": ["m-de", "m-de"]}, 422, "invalid-name"),
-        ({"pivot": "xx"}, 422, "unknown-corpus"),
+        ({"pivots": ["ja"]}, 422, "unknown-corpus"),
+        ({"pivots": ["nowhere"]}, 422, "unknown-language"),
         ({"pairs": [["m-de", "m-en", "m-fr"]]}, 422, "invalid-request"),
         ({"pairs": [["m-de", "m-de"]]}, 422, "same-language"),
         ({"pairs": []}, 422, "no-pairs"),
-        ({"pairs": [["m-de", "m-en"]], "pivot": "m-en"}, 422, "invalid-parameter"),
+        ({"pairs": [["m-de", "m-en"]], "pivots": ["m-en"]}, 422, "invalid-parameter"),
         ({"precision": 1.0}, 422, "invalid-request"),
         ({"precision": 0.9, "threshold": 1.0}, 422, "invalid-threshold"),
         ({"filters": "many"}, 422, "invalid-filters"),

@@ -35,10 +35,15 @@ def test_all_pairs_are_of_two_languages_in_the_order_of_the_corpora() -> None:
 
 @pytest.mark.parametrize("pivot", ["en", "eng_Latn"])
 def test_a_pivot_is_the_target_of_every_pair(pivot: str) -> None:
-    found = PairChoice(pivot=pivot).pairs(LANGUAGES)
+    found = PairChoice(pivots=(pivot,)).pairs(LANGUAGES)
     targets = {"en"} if pivot == "en" else {"en", "web-en"}
     sources = [name for name in LANGUAGES if name not in targets and LANGUAGES[name] != "eng_Latn"]
     assert sorted(found) == sorted((src, tgt) for src in sources for tgt in targets)
+
+
+def test_several_pivots_are_mined_with_one_another_too() -> None:
+    found = PairChoice(pivots=("fra_Latn", "de")).pairs(LANGUAGES)
+    assert found == [("en", "de"), ("web-en", "de"), ("de", "fr"), ("en", "fr"), ("web-en", "fr")]
 
 
 def test_listed_pairs_stay_as_they_are_and_the_first_come_first() -> None:
@@ -50,7 +55,7 @@ def test_listed_pairs_stay_as_they_are_and_the_first_come_first() -> None:
 @pytest.mark.parametrize(
     ("choice", "languages", "code"),
     [
-        (PairChoice(pivot="xx"), LANGUAGES, "unknown-corpus"),
+        (PairChoice(pivots=("xx",)), LANGUAGES, "unknown-corpus"),
         (PairChoice(listed=(("de", "xx"),)), LANGUAGES, "unknown-corpus"),
         (PairChoice(first=(("de", "xx"),)), LANGUAGES, "unknown-corpus"),
         (PairChoice(listed=(("en", "web-en"),)), LANGUAGES, "same-language"),
@@ -58,7 +63,7 @@ def test_listed_pairs_stay_as_they_are_and_the_first_come_first() -> None:
         (PairChoice(listed=(("de", "en"), ("en", "de"))), LANGUAGES, "invalid-parameter"),
         (PairChoice(listed=()), LANGUAGES, "no-pairs"),
         (PairChoice(), {"en": "eng_Latn", "web-en": "eng_Latn"}, "no-pairs"),
-        (PairChoice(pivot="de"), {"de": "deu_Latn"}, "no-pairs"),
+        (PairChoice(pivots=("de",)), {"de": "deu_Latn"}, "no-pairs"),
         (PairChoice(), {f"c{n}": f"l{n}" for n in range(500)}, "too-many-pairs"),
     ],
 )
@@ -70,7 +75,7 @@ def test_what_cannot_be_mined_is_refused(choice: PairChoice, languages: dict[str
 
 def test_a_pivot_and_a_list_exclude_each_other() -> None:
     with pytest.raises(ParameterError, match="not both"):
-        PairChoice(pivot="de", listed=(("de", "en"),))
+        PairChoice(pivots=("de",), listed=(("de", "en"),))
 
 
 # --- how they are mined
@@ -163,7 +168,7 @@ def test_a_configuration_says_everything(place: Path) -> None:
         ("en", "eng_Latn", (str(place / "en.txt"),)),
         ("french", "fra_Latn", (str(place / "fr.txt"),)),
     ]
-    assert (config.encoder, config.choice.pivot, config.parameters.precision) == ("tiny", "en", 0.9)
+    assert (config.encoder, config.choice.pivots, config.parameters.precision) == ("tiny", ("en",), 0.9)
     assert (config.parameters.mining.k, config.parameters.filters) == (2, None)
     assert config.output == place / "pairs"
     assert config.export.form.value == "jsonl"
@@ -188,6 +193,7 @@ def test_defaults_filter_and_mine_all_pairs(place: Path) -> None:
         (f"pairs = 'some'\n{CORPORA}", "invalid-config", "list of pairs"),
         (f"precision = 'high'\n{CORPORA}", "invalid-config", "precision is 'high'"),
         (f"precision = 1.5\n{CORPORA}", "invalid-threshold", "between 0 and 1"),
+        (f"pivot = 7\n{CORPORA}", "invalid-config", "pivot must be"),
         (f"mining = 3\n{CORPORA}", "invalid-config", "no table"),
         (f"format = 'docx'\n{CORPORA}", "output-not-writable", "docx"),
         (f"filters = 'soem'\n{CORPORA}", "invalid-filters", "soem"),

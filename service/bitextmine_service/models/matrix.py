@@ -16,6 +16,7 @@ from bitextmine_service.models.jobs import Recall, Score
 
 MOST_LISTED = 10_000
 NamePair = Annotated[list[Name], Field(min_length=2, max_length=2, description="Two corpora, the source first.")]
+Pivot = Annotated[str, Field(min_length=1, max_length=64)]
 Pairs = Annotated[list[NamePair], Field(max_length=MOST_LISTED)]
 
 
@@ -29,8 +30,8 @@ class MatrixJobIn(BaseModel):
 
     corpora: Annotated[list[Name], Field(min_length=2, max_length=MOST_CORPORA)]
     pairs: Pairs | None = Field(default=None, description="These pairs only; by default all in different languages.")
-    pivot: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
-        default=None, description="A corpus, or the language of some: only pairs with it."
+    pivots: Annotated[list[Pivot], Field(max_length=MOST_CORPORA)] = Field(
+        default=[], description="Corpora, or languages and so all their corpora: only pairs with one of them."
     )
     first: Pairs = Field(default=[], description="Pairs that are mined before the others; else the cheapest are.")
     encoder: EncoderName = "muse"
@@ -89,16 +90,16 @@ class MatrixReport(BaseModel):
                             "src_lang": "deu_Latn",
                             "tgt_lang": "eng_Latn",
                             "expected_seconds": 1.9,
-                            "state": "running",
-                            "result": {},
+                            "state": "done",
+                            "result": {"bitext": "f2e862cbcb47457d4541cf47134e0da2", "pairs": 871, "seconds": 2.4},
                             "error": "",
                             "code": "",
                         }
                     ],
                     "started": "2026-05-01T12:00:00.120+00:00",
-                    "finished": None,
-                    "seconds": {"embeddings": 7.7},
-                    "counts": {"waiting": 0, "running": 1, "done": 0, "failed": 0},
+                    "finished": "2026-05-01T12:00:14.870+00:00",
+                    "seconds": {"embeddings": 7.7, "neighbors": 1.9, "bitext": 0.2, "filter": 0.3},
+                    "counts": {"waiting": 0, "running": 0, "done": 1, "failed": 0},
                 }
             ]
         }

@@ -69,11 +69,35 @@ _PAIR: dict[str, Any] = {
     "src_row": 134,
     "tgt_row": 425,
 }
+_JUDGEMENTS = {
+    "good": 1,
+    "bad": 0,
+    "items": [
+        {
+            **{name: _PAIR[name] for name in ("src_row", "tgt_row", "margin", "src", "tgt")},
+            "verdict": "good",
+            "judged": "2026-11-22T18:31:05.204Z",
+        },
+    ],
+}
 ANSWERS: dict[str, Any] = {
     "get_corpus": _CORPUS,
     "list_corpora": {"items": [_CORPUS], "next_cursor": "cDE"},
     "get_bitext": _BITEXT,
     "list_bitexts": {"items": [_BITEXT], "next_cursor": None},
+    "get_histogram": {
+        "pairs": 211,
+        "edges": [1.100164, 1.671138, 2.242112],
+        "counts": [70, 141],
+        "at_least": [211, 141],
+        "precision": [
+            {"judged": 40, "good": 38, "precision": 0.95, "low": 0.835, "high": 0.986, "covered": 1.0},
+            None,
+        ],
+    },
+    "sample_pairs": {"items": [_PAIR], "total": 141},
+    "get_judgements": _JUDGEMENTS,
+    "put_judgements": _JUDGEMENTS,
     "get_model": _MODEL,
     "list_models": {"object": "list", "data": [_MODEL]},
     "create_embeddings": {
@@ -258,6 +282,7 @@ ANSWERS: dict[str, Any] = {
         ]
     },
     "metrics": 'bitextmine_requests_total{route="/v1/search",method="POST",status="200"} 1.0\n',
+    "get_matrix_page": "<!doctype html><html lang=en><title>Matrix 9796edce</title> ...",
     "download": "2.242110\tVerwenden Sie niemals dasselbe Passwort ...\tNever use the same password ...\n",
 }
 BODIES: dict[str, str] = {

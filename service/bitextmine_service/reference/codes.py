@@ -46,7 +46,7 @@ CODES: dict[str, str] = {
     "invalid-threshold invalid-filters same-corpus corpus-too-small memory-too-small artifact-damaged body-too-large",
     "create_matrix_job": f"{_JOB} {_ENCODER} corpus-not-found language-not-covered k-too-large invalid-k no-pairs "
     "invalid-threshold invalid-filters invalid-name invalid-parameter same-language unknown-corpus too-many-pairs "
-    "same-corpus corpus-too-small memory-too-small artifact-damaged body-too-large",
+    "same-corpus corpus-too-small memory-too-small artifact-damaged body-too-large unknown-language",
     "get_matrix_report": f"job-not-found matrix-not-found artifact-damaged {_STORE}",
     "get_matrix_page": f"job-not-found matrix-not-found artifact-damaged {_STORE}",
     "list_jobs": f"invalid-cursor {_STORE}",
@@ -60,6 +60,10 @@ CODES: dict[str, str] = {
     "get_refused_pairs": "bitext-not-found invalid-cursor artifact-damaged",
     "get_rejected_pairs": "bitext-not-found invalid-cursor invalid-filters artifact-damaged",
     "delete_bitext": "bitext-not-found",
+    "get_histogram": "bitext-not-found artifact-damaged",
+    "sample_pairs": "bitext-not-found invalid-threshold artifact-damaged",
+    "get_judgements": "bitext-not-found artifact-damaged",
+    "put_judgements": "bitext-not-found pair-not-found too-many-judgements artifact-damaged body-too-large disk-full",
     "get_pairs": "bitext-not-found invalid-cursor invalid-threshold artifact-damaged",
     "download": "bitext-not-found invalid-export invalid-threshold artifact-damaged",
     "plan_mining_job": f"{_ENCODER} corpus-not-found memory-too-small invalid-parameter",

@@ -15,6 +15,7 @@ from bitextmine.filters import FilterSettings
 from bitextmine.jobs.once import Claim
 from bitextmine.jobs.record import JobKind, JobRecord
 from bitextmine.jobs.specs import MatrixSpec
+from bitextmine.languages import parse_language
 from bitextmine.matrix import MatrixCorpus, MatrixParameters, PairChoice, plan_matrix
 from bitextmine.matrix.page import report_page
 from bitextmine.matrix.record import read_record
@@ -67,7 +68,9 @@ def _submit(context: Context, wanted: MatrixJobIn, claim: Claim | None) -> JobRe
         filters=FilterSettings.parse(wanted.filters),
     )
     listed = None if wanted.pairs is None else tuple((src, tgt) for src, tgt in wanted.pairs)
-    choice = PairChoice(pivot=wanted.pivot, listed=listed, first=tuple((src, tgt) for src, tgt in wanted.first))
+    first = tuple((src, tgt) for src, tgt in wanted.first)
+    pivots = tuple(each if each in wanted.corpora else parse_language(each) for each in wanted.pivots)
+    choice = PairChoice(pivots=pivots, listed=listed, first=first)
     corpora = [MatrixCorpus(name, context.catalog.open(name)) for name in wanted.corpora]
     encoder = open_encoder(wanted.encoder, context.settings.encoders_dir)
     context.check_room_for_a_job()
