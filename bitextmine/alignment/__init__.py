@@ -8,11 +8,13 @@ path      the cheapest way through both documents, within a band
 align     coarse to fine: the band around the way through documents of half the length
 score     strict and lax precision and recall
 ladder    gold alignments as files
+plot      a picture of the way through two documents
 """
 
 from bitextmine.alignment.align import AlignmentParameters, Bead, align, align_blocks
 from bitextmine.alignment.costs import Background
-from bitextmine.alignment.ladder import read_ladder, renumbered
+from bitextmine.alignment.ladder import read_ladder, without_other_lines
+from bitextmine.alignment.plot import path_svg
 from bitextmine.alignment.score import AlignmentScores, GoldBead, score_alignment
 
 __all__ = [
@@ -23,7 +25,8 @@ __all__ = [
     "GoldBead",
     "align",
     "align_blocks",
+    "path_svg",
     "read_ladder",
-    "renumbered",
     "score_alignment",
+    "without_other_lines",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 from bitextmine.alignment.score import GoldBead
@@ -34,10 +34,10 @@ def read_ladder(path: Path) -> list[GoldBead]:
     return beads
 
 
-def renumbered(beads: list[GoldBead], src: Mapping[int, int], tgt: Mapping[int, int]) -> list[GoldBead]:
-    """The beads with other numbers for their sentences; those that have none are left out of their beads."""
+def without_other_lines(beads: Iterable[GoldBead], src: Container[int], tgt: Container[int]) -> list[GoldBead]:
+    """The beads without the numbers that are no sentences, as those of blank lines."""
     return [
-        GoldBead(*([of[number] for number in side if number in of] for side, of in ((bead.src, src), (bead.tgt, tgt))))
+        GoldBead(*([number for number in side if number in of] for side, of in ((bead.src, src), (bead.tgt, tgt))))
         for bead in beads
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from bitextmine import __version__
+from bitextmine.cli.align import align
 from bitextmine.cli.corpora import corpora
 from bitextmine.cli.doctor import doctor
 from bitextmine.cli.embed import embed
@@ -33,6 +34,7 @@ app.command()(mine)
 app.command()(prepare)
 app.command()(matrix)
 app.command()(score)
+app.command()(align)
 app.command()(export)
 app.command()(embed)
 app.command()(plan)

@@ -191,6 +191,10 @@ def report_pairs(bitext: Bitext, max_tokens: int) -> None:
         )
     if shared := summary["identical_sentences"]:
         say(f"warning: {shared:,} sentences are in both corpora")
+    if documents := summary.get("documents"):
+        say(f"{documents['linked_pairs']:,} pairs are of {documents['linked']:,} pairs of linked documents")
+        if unknown := documents["unknown_links"]:
+            say(f"warning: {unknown:,} links name a document that is not there")
     identical, dropped = summary["identical_pairs"], bitext.parameters["drop_identical"]
     if dropped and identical:
         say(f"{identical:,} pairs of a sentence with itself were dropped")

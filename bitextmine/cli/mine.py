@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bitextmine.cli import console, remote
+from bitextmine.cli.document_options import BonusOption, DocumentsOption, LinksOption, document_rule
 from bitextmine.cli.filter_options import FiltersOption, say_filtered, settings_of
 from bitextmine.cli.mine_remote import RemoteSide, mine_on_server, refuse_local_options
 from bitextmine.cli.output import FORMAT_DEFAULT, OUTPUT_HELP, STDOUT, planned_export, write_export
@@ -66,6 +67,9 @@ def mine(
         bool, typer.Option("--drop-identical/--keep-identical", help="Leave out pairs of a sentence with itself.")
     ] = False,
     filters: FiltersOption = "none",
+    documents: DocumentsOption = None,
+    links: LinksOption = None,
+    bonus: BonusOption = None,
     method: MethodOption = Method.AUTO,
     target_recall: TargetRecall = DEFAULT_RECALL,
     postprocess: console.Postprocess = None,
@@ -110,6 +114,7 @@ def mine(
         method=method,
         target_recall=target_recall,
         postprocess=postprocess,
+        documents=document_rule(documents, links, bonus, (src_lang, tgt_lang)),
     )
     if server is not None:
         refuse_local_options(

@@ -74,6 +74,7 @@ def mine_on_server(
 def _sent(
     client: Client, src: str, tgt: str, encoder: str, parameters: MiningParameters, filters: FilterSettings
 ) -> Job:
+    rule = parameters.documents
     return client.mine(
         src,
         tgt,
@@ -88,6 +89,9 @@ def _sent(
         allow_uncovered_languages=parameters.allow_uncovered_languages,
         drop_identical=parameters.drop_identical,
         filters=filters.as_json() if filters.filters else None,
+        documents=rule.use.value if rule else None,
+        document_bonus=rule.bonus if rule else None,
+        document_links=rule.links.listed() if rule and rule.links else None,
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from bitextmine.bitext import Bitext
 from bitextmine.errors import ParameterError, disk_full_named
 from bitextmine.exports import PLAIN_TSV, Export, ExportFormat, export_chunks, export_named, export_to
+from bitextmine.exports.files import write_chunks
 
 STDOUT = Path("-")
 OUTPUT_HELP = (
@@ -48,7 +50,23 @@ def write_export(output: Path, bitext: Bitext, wanted: Export) -> None:
         export_to(output, bitext, wanted)
         return
     bitext.check()
+    _to_stdout(export_chunks(bitext, wanted))
+
+
+def write_pieces(output: Path, pieces: Iterator[bytes]) -> None:
+    """Write a file of these pieces, whole or not at all, or write them to standard output.
+
+    Raises:
+        BrokenPipeError, DiskFullError, ParameterError: see `write_export`.
+    """
+    if output != STDOUT:
+        write_chunks(output, pieces)
+    else:
+        _to_stdout(pieces)
+
+
+def _to_stdout(pieces: Iterator[bytes]) -> None:
     with disk_full_named("standard output"):
         sys.stdout.flush()
-        sys.stdout.buffer.writelines(export_chunks(bitext, wanted))
+        sys.stdout.buffer.writelines(pieces)
         sys.stdout.buffer.flush()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from bitextmine.client.answers import model, with_key
 from bitextmine.client.operation import Group, Mode, operation
@@ -30,6 +30,9 @@ class Mining(Group[Mode]):
         allow_uncovered_languages: bool | None = None,
         drop_identical: bool | None = None,
         filters: str | Mapping[str, object] | None = None,
+        documents: str | None = None,
+        document_bonus: float | None = None,
+        document_links: Sequence[Sequence[str]] | None = None,
     ) -> Flow[Job]:
         """Mine sentence pairs from two corpora; returns the job. What is None is left to the service.
 
@@ -47,9 +50,12 @@ class Mining(Group[Mode]):
             allow_uncovered_languages: Mine languages that the encoder was not trained on.
             drop_identical: Drop pairs whose two sentences are the same text.
             filters: "default", "none", or what is wanted of each filter, as {"copy": False, "numbers": {"least": 0.3}}.
+            documents: restrict, to mine only within linked documents, or boost, to prefer pairs of them.
+            document_bonus: Of boost: what is added to their margin where it is compared; 0.05 by default.
+            document_links: Pairs of doc_ids, up to 10,000; by default documents of one id are linked.
 
         Raises:
-            ServiceError: `corpus-not-found`, `language-not-covered`, `invalid-filters`, `too-many-jobs` ...
+            ServiceError: `corpus-not-found`, `language-not-covered`, `no-documents`, `invalid-filters` ...
         """
         wanted = {
             "src": src,
@@ -65,6 +71,9 @@ class Mining(Group[Mode]):
             "allow_uncovered_languages": allow_uncovered_languages,
             "drop_identical": drop_identical,
             "filters": filters,
+            "documents": documents,
+            "document_bonus": document_bonus,
+            "document_links": None if document_links is None else [list(link) for link in document_links],
         }
         return (yield from model(Job, with_key(Call("POST", "/v1/mining-jobs", json=given(wanted)))))
 

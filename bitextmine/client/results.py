@@ -84,15 +84,15 @@ class Bitext(Answer):
     src_sentences: int
     tgt_sentences: int
     encoder: str
-    k: int
-    margin: str
-    retrieval: str | None = None  # None of pairs that were given and scored
+    k: int | None = None  # None, with margin and retrieval, of aligned documents: pairs have the alignment's score
+    margin: str | None = None
+    retrieval: str | None = None  # None also of pairs that were given and scored
     threshold: float | None = None
     ceiling: float | None = None
     seconds: dict[str, float] = {}  # a stage
     plan: dict[str, Any] = {}
     search: dict[str, Any] = {}  # recall, where the search was approximate
-    made_by: str = "mining"  # or scoring
+    made_by: str = "mining"  # or scoring, alignment
     src_background: str | None = None  # of given pairs: what targets were compared with; None: the file's sources
     tgt_background: str | None = None
     refused: dict[str, int] = {}  # of given pairs: those that could not be used, by reason

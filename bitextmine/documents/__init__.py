@@ -8,12 +8,13 @@ aligning    m-n sentence alignment of all linked documents, into `beads`
 
 from bitextmine.documents.aligning import AlignedDocuments, align_documents, documents_to_align
 from bitextmine.documents.link_files import read_links
-from bitextmine.documents.linked import DEFAULT_BONUS, DocumentRule, DocumentUse, LinkedSearch
+from bitextmine.documents.linked import DEFAULT_BONUS, MAX_BONUS, DocumentRule, DocumentUse, LinkedSearch
 from bitextmine.documents.links import DocumentLinks, LinkedDocuments, check_documents, link_documents, stored_links
 from bitextmine.documents.order import Documents, documents_of, whole_corpus
 
 __all__ = [
     "DEFAULT_BONUS",
+    "MAX_BONUS",
     "AlignedDocuments",
     "DocumentLinks",
     "DocumentRule",

@@ -22,7 +22,7 @@ from bitextmine.search import MISSING
 from bitextmine.search.rescore import Scorer
 
 STAGE = "linked-documents"
-DEFAULT_BONUS = 0.05
+DEFAULT_BONUS, MAX_BONUS = 0.05, 10.0
 _CANDIDATES = 1 << 20  # scored at once: some 60 MB
 
 
@@ -47,8 +47,8 @@ class DocumentRule:
     links: DocumentLinks | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.bonus <= 10:  # NaN is not either
-            raise ParameterError(f"a bonus of {self.bonus:g}; it must be between 0 and 10")
+        if not 0 <= self.bonus <= MAX_BONUS:  # NaN is not either
+            raise ParameterError(f"a bonus of {self.bonus:g}; it must be between 0 and {MAX_BONUS:g}")
 
     def key(self) -> dict[str, Any]:
         """What of this decides which pairs come out, but for the links."""

@@ -70,11 +70,12 @@ class DocumentLinks:
             raise ArtifactError(f"{KIND} {key.digest} vanished after it was published")
         return found
 
+    def listed(self) -> list[tuple[str, str]]:
+        """All links as pairs."""
+        return list(zip(self.src.to_pylist(), self.tgt.to_pylist(), strict=True))
+
     def _lines(self) -> Iterator[str]:
-        for start in range(0, len(self), 1 << 16):
-            part = slice(start, start + (1 << 16))
-            for src, tgt in zip(self.src[part].to_pylist(), self.tgt[part].to_pylist(), strict=True):
-                yield json.dumps([src, tgt]) + "\n"
+        return (json.dumps(link) + "\n" for link in self.listed())
 
 
 def stored_links(store: ArtifactStore, digest: str) -> DocumentLinks:

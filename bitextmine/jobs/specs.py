@@ -96,3 +96,6 @@ class MineSpec(BaseModel):
     method: str = "auto"
     target_recall: float = 0.99
     filters: dict[str, Any] | None = None  # as FilterSettings.as_json has them
+    documents: str | None = None  # a DocumentUse
+    document_bonus: float = 0.05
+    document_links: str | None = None  # the digest of stored links; without them documents of one id are linked

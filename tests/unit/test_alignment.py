@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -18,9 +19,10 @@ from bitextmine.alignment import (
     GoldBead,
     align,
     align_blocks,
+    path_svg,
     read_ladder,
-    renumbered,
     score_alignment,
+    without_other_lines,
 )
 from bitextmine.alignment.align import _band
 from bitextmine.alignment.blocks import block_texts, embed_blocks, halve
@@ -215,8 +217,8 @@ def test_gold_is_read_as_vecalign_writes_it(tmp_path: Path) -> None:
     beads = read_ladder(path)
     sides = [(list(bead.src), list(bead.tgt)) for bead in beads]
     assert sides == [([0], [0]), ([1, 2], [1]), ([3, 4], []), ([], [2])]
-    again = renumbered(beads, {0: 0, 1: 1, 3: 2}, {0: 5, 2: 6})
-    assert [(list(bead.src), list(bead.tgt)) for bead in again] == [([0], [5]), ([1], []), ([2], []), ([], [6])]
+    again = without_other_lines(beads, {0, 1, 3}, {0, 2})
+    assert [(list(bead.src), list(bead.tgt)) for bead in again] == [([0], [0]), ([1], []), ([3], []), ([], [2])]
 
 
 @pytest.mark.parametrize(
@@ -241,6 +243,20 @@ def test_what_is_no_gold_is_refused(tmp_path: Path, content: bytes, said: str) -
     assert caught.value.code == "invalid-gold"
     with pytest.raises(InputError, match="cannot read"):
         read_ladder(tmp_path / "none")
+
+
+def test_a_picture_shows_each_bead_and_what_the_gold_has_otherwise() -> None:
+    beads = [((0,), (0,), 0.9), ((1, 2), (1,), 0.5), ((3,), (), None), ((4,), (2,), -0.2)]
+    svg = path_svg(beads, ("a<b.de", "c.en"), gold=[GoldBead([0], [0]), GoldBead([1], [1]), GoldBead([2, 9], [2])])
+    root = ElementTree.fromstring(svg)
+    drawn = {node.get("class"): 0 for node in root.iterfind(".//{*}rect")}
+    for node in root.iterfind(".//{*}rect"):
+        drawn[node.get("class")] += 1
+    assert drawn == {"frame": 1, "bead": 3, "gold": 2}
+    assert any("a<b.de" in (node.text or "") for node in root.iterfind(".//{*}text"))
+    assert "5 sentences" in svg
+    assert "3 sentences" in svg
+    assert len(path_svg([((n,), (n,), 0.5) for n in range(20_000)], ("a", "b"))) < 6_000_000
 
 
 def test_what_cannot_be_is_refused() -> None:

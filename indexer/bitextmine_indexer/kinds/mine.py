@@ -7,6 +7,7 @@ from typing import Any
 
 from bitextmine.bitext import Bitext
 from bitextmine.calibration import load_calibration
+from bitextmine.documents import DocumentRule, DocumentUse, stored_links
 from bitextmine.encoders import open_encoder
 from bitextmine.filtered import filter_bitext, filtered_from
 from bitextmine.filters import FilterSettings
@@ -31,6 +32,7 @@ def run(spec: MineSpec, task: Task) -> dict[str, Any]:
         drop_identical=spec.drop_identical,
         method=Method(spec.method),
         target_recall=spec.target_recall,
+        documents=_rule(spec, task),
     )
     resources = task.resources
     encoder = open_encoder(spec.encoder, task.workspace.encoders, threads=resources.threads, device=resources.device)
@@ -42,6 +44,17 @@ def run(spec: MineSpec, task: Task) -> dict[str, Any]:
     if spec.filters is not None:
         bitext = filter_bitext(bitext, FilterSettings.parse(spec.filters), task.store, progress=task.report)
     return {"bitext": bitext.digest, **_result(bitext)}
+
+
+def _rule(spec: MineSpec, task: Task) -> DocumentRule | None:
+    """
+    Raises:
+        NotFoundError: `links-not-found`.
+    """
+    if spec.documents is None:
+        return None
+    links = stored_links(task.store, spec.document_links) if spec.document_links else None
+    return DocumentRule(use=DocumentUse(spec.documents), bonus=spec.document_bonus, links=links)
 
 
 def _result(bitext: Bitext) -> dict[str, Any]:

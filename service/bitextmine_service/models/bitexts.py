@@ -42,7 +42,9 @@ class BitextOut(BaseModel):
     tgt_lang: str
     src_source: str
     tgt_source: str
-    made_by: Literal["mining", "scoring"] = Field(default="mining", description="scoring: the pairs were given.")
+    made_by: Literal["mining", "scoring", "alignment"] = Field(
+        default="mining", description="scoring: the pairs were given. alignment: of documents, sentence by sentence."
+    )
     src_background: str | None = Field(
         default=None, description="Of given pairs: what targets were compared with; null: the file's sources."
     )
@@ -53,9 +55,9 @@ class BitextOut(BaseModel):
     src_files: list[FileRows] = Field(default=[], description="Of a mined one: the files that src_line counts in.")
     tgt_files: list[FileRows] = Field(default=[], description="The same for tgt_line.")
     encoder: str
-    k: int
-    margin: Margin
-    retrieval: Retrieval | None = Field(description="Null of given pairs.")
+    k: int | None = Field(description="Null of aligned documents.")
+    margin: Margin | None = Field(description="Null of aligned documents: a pair's margin is its alignment's score.")
+    retrieval: Retrieval | None = Field(description="Null of given pairs and of aligned documents.")
     threshold: float | None
     ceiling: float | None
     seconds: dict[str, float] = Field(description="Wall-clock time per stage of the run that made it.")

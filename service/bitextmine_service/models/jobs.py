@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, Strict
 
+from bitextmine.documents import DEFAULT_BONUS, MAX_BONUS, DocumentLinks, DocumentRule, DocumentUse
+from bitextmine.errors import ParameterError
 from bitextmine.jobs.listing import JobFilter
 from bitextmine.jobs.record import JobError, JobKind, JobProgress, JobRecord, JobStage, JobState
 from bitextmine.margin import Margin, Retrieval
@@ -46,6 +48,11 @@ _INTERNAL = ("upload", "root", "state", "token", "max_chars", "max_bytes", "max_
 _HIDDEN = {"spec", "tenant", "worker", "fruitless_attempts", "version", "request_id", "trace_id"}
 
 
+MAX_LINKS = 10_000  # of a request's body, which is bounded too
+DocId = Annotated[str, Strict(), Field(min_length=1, max_length=1000)]
+DocumentLink = Annotated[list[DocId], Field(min_length=2, max_length=2)]
+
+
 class MiningJobIn(BaseModel):
     """Which corpora to mine, and how."""
 
@@ -73,6 +80,37 @@ class MiningJobIn(BaseModel):
         default=False, description="Drop pairs whose two sentences are the same text."
     )
     filters: Filters = "none"
+    documents: DocumentUse | None = Field(
+        default=None,
+        description="What linked documents are good for. restrict: only their pairs are mined. boost: their pairs have "
+        "a bonus. Both corpora need doc_ids.",
+    )
+    document_bonus: Annotated[
+        float,
+        Strict(),
+        Field(ge=0, le=MAX_BONUS, allow_inf_nan=False, description="Of boost: added to the margin that is compared."),
+    ] = DEFAULT_BONUS
+    document_links: list[DocumentLink] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_LINKS,
+        description="Links as [source document, target document]; without them, documents of one id are linked.",
+    )
+
+    @property
+    def document_rule(self) -> DocumentRule | None:
+        """
+        Raises:
+            InputError: `invalid-links`.
+            ParameterError: there are links, and nothing is said of what for.
+        """
+        if self.documents is None:
+            if self.document_links is not None:
+                raise ParameterError("document_links are given without `documents`: say restrict or boost")
+            return None
+        given = self.document_links
+        links = None if given is None else DocumentLinks.of((src, tgt) for src, tgt in given)
+        return DocumentRule(use=self.documents, bonus=self.document_bonus, links=links)
 
 
 class JobsWanted(BaseModel):

@@ -74,6 +74,7 @@ def _submit_mining(context: Context, wanted: MiningJobIn, claim: Claim | None) -
         drop_identical=wanted.drop_identical,
         method=wanted.method,
         target_recall=wanted.target_recall,
+        documents=(rule := wanted.document_rule),
     )
     filters = FilterSettings.parse(wanted.filters)
     src, tgt = context.catalog.open(wanted.src), context.catalog.open(wanted.tgt)
@@ -81,6 +82,7 @@ def _submit_mining(context: Context, wanted: MiningJobIn, claim: Claim | None) -
     context.check_room_for_a_job()
     plan = plan_of_job(context, src, tgt, encoder, parameters)
     given = wanted.model_dump(mode="json") | {"filters": filters.as_json() if filters.filters else None}
+    given["document_links"] = rule.links.publish(context.workspace.artifacts).digest if rule and rule.links else None
     spec = MineSpec(**given, src_digest=src.digest, tgt_digest=tgt.digest)
     return context.submit(JobKind.MINE, spec, claim=claim, plan=plan)
 
