@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: help demo serve test check format openapi fuzz bench constraints images compose-smoke clean
+.PHONY: help demo serve test check format openapi fuzz bench constraints images compose-smoke deploy-check clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -56,6 +56,9 @@ images:  ## build the container images: api, worker, valkey
 
 compose-smoke: images $(VENV)/.cpu  ## bring the containers up, run the demo against them, kill some, take them down
 	$(BIN)/python docker/smoke.py
+
+deploy-check:  ## ask hadolint, checkov, kubectl and others about docker/ and deploy/
+	deploy/check.sh
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) .demo .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
