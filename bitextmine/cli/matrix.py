@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bitextmine.cli import console
+from bitextmine.cli import console, execution
 from bitextmine.cli.stages import progress_shown, say
 from bitextmine.progress import Progress
 from bitextmine.resources import Provider, Resources, format_bytes
 
 if TYPE_CHECKING:
+    from bitextmine.executors import Executor
     from bitextmine.matrix import MatrixPlan
     from bitextmine.matrix.bench import Bench
     from bitextmine.matrix.config import MatrixConfig
@@ -35,6 +36,9 @@ def matrix(
     threads: console.Threads = None,
     memory: console.Memory = None,
     gpus: console.Gpus = None,
+    executor: execution.ExecutorOption = execution.ExecutorChoice.LOCAL,
+    address: execution.Address = None,
+    processes: execution.Processes = None,
     data_dir: console.DataDir = None,
     encoders_dir: console.EncodersDir = None,
 ) -> None:
@@ -60,16 +64,17 @@ def matrix(
     started = time.monotonic()
     wanted = read_config(config)
     limits = console.resources(threads, memory, gpus)
+    where = execution.execution(executor, address, processes, limits, memory_given=memory is not None)
     place = console.writable_workspace(data_dir, encoders_dir)
-    bench = _bench(wanted, place, limits, precision, provider, allow_cpu_fallback)
+    bench = _bench(wanted, place, where.resources, precision, provider, allow_cpu_fallback)
     bench.open_encoder()  # whatever is wrong with it is said before the work
-    with progress_shown(verbose) as progress:
-        plan = _planned(wanted, bench, place, limits, progress)
+    with progress_shown(verbose) as progress, where.open(place) as tasks:
+        plan = _planned(wanted, bench, place, tasks, progress)
         for line in plan_lines(plan):
             say(line)
         if plan_only:
             return
-        record = _run(plan, wanted, bench, place, progress)
+        record = _run(plan, wanted, bench, place, tasks, progress)
     _say_end(record, place.matrices / plan.digest, time.monotonic() - started)
     if record.counts["failed"]:
         raise typer.Exit(1)
@@ -100,21 +105,21 @@ def _bench(
     )
 
 
-def _planned(wanted: MatrixConfig, bench: Bench, place: Workspace, limits: Resources, progress: Progress) -> MatrixPlan:
+def _planned(
+    wanted: MatrixConfig, bench: Bench, place: Workspace, executor: Executor, progress: Progress
+) -> MatrixPlan:
     from bitextmine.calibration import load_calibration
-    from bitextmine.executors.local import LocalExecutor
     from bitextmine.matrix import plan_matrix
     from bitextmine.matrix.gather import gather, preparing
 
-    with LocalExecutor() as executor:
-        corpora = gather(wanted.sources, preparing(bench), executor, progress=progress)
+    corpora = gather(wanted.sources, preparing(bench), executor, progress=progress)
     return plan_matrix(
         corpora,
         wanted.choice,
         bench.open_encoder(),
         wanted.parameters,
         place.artifacts,
-        resources=limits,
+        resources=bench.resources,
         calibration=load_calibration(place.data_dir),
     )
 
@@ -139,10 +144,11 @@ def plan_lines(plan: MatrixPlan) -> list[str]:
     return lines
 
 
-def _run(plan: MatrixPlan, wanted: MatrixConfig, bench: Bench, place: Workspace, progress: Progress) -> MatrixRecord:
+def _run(
+    plan: MatrixPlan, wanted: MatrixConfig, bench: Bench, place: Workspace, executor: Executor, progress: Progress
+) -> MatrixRecord:
     from dataclasses import replace
 
-    from bitextmine.executors.local import LocalExecutor
     from bitextmine.matrix import run_matrix
 
     directory = place.matrices / plan.digest
@@ -153,8 +159,7 @@ def _run(plan: MatrixPlan, wanted: MatrixConfig, bench: Bench, place: Workspace,
             _write(pair, wanted, place)
 
     logged = replace(bench, log=str(directory.resolve() / "log"))
-    with LocalExecutor() as executor:
-        return run_matrix(plan, logged, executor, directory, progress=progress, pair_done=pair_done)
+    return run_matrix(plan, logged, executor, directory, progress=progress, pair_done=pair_done)
 
 
 def _write(pair: PairRecord, wanted: MatrixConfig, place: Workspace) -> None:

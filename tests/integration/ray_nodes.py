@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from bitextmine.lifetime import mortal
-from tests.integration.waiting import wait_until
+from tests.integration.waiting import gone, wait_until
 
 MARK = "BITEXTMINE_TEST_NODE"
 ROOT = Path(__file__).parents[2]
@@ -25,14 +25,15 @@ _START_SECONDS = 120
 
 
 def marked(mark: str) -> list[psutil.Process]:
-    """The processes that have the mark in their environment."""
-    found = []
+    """The processes that have the mark in their environment, and their children: Ray's overwrite theirs with a title."""
+    found: set[psutil.Process] = set()
     for pid in psutil.pids():
         with suppress(OSError, psutil.Error):
             variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
             if f"{MARK}={mark}".encode() in variables:
-                found.append(psutil.Process(pid))
-    return found
+                process = psutil.Process(pid)
+                found |= {process, *process.children(recursive=True)}
+    return [process for process in found if not gone(process.pid)]
 
 
 class RayNode:
