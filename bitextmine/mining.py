@@ -12,6 +12,7 @@ import numpy as np
 from bitextmine.artifacts import Artifact, ArtifactKey, ArtifactStore
 from bitextmine.bitext import KIND, PAIRS, Bitext, write_pairs
 from bitextmine.calibration import Calibration
+from bitextmine.changes import what_grew
 from bitextmine.corpus import Corpus, count_identical, identical_pairs
 from bitextmine.costs import SearchSize
 from bitextmine.documents import DocumentRule, LinkedSearch, check_documents, link_documents
@@ -192,6 +193,7 @@ def mine(
             staging.summary |= origin
             staging.summary |= {"src_files": _files(src), "tgt_files": _files(tgt)}
             staging.summary |= {"plan": plan.as_json(), "search": neighbors.summary["search"]}
+            staging.summary |= what_grew(store, key, neighbors, staging.path / PAIRS, staging.summary["pairs"])
             clock.record_into(staging.summary)
         progress("score", 1, 1)
     return Bitext(_found(store, key))

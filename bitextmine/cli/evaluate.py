@@ -13,7 +13,7 @@ import typer
 from bitextmine import __version__
 from bitextmine.cli import console
 from bitextmine.cli.evaluate_encoder import tatoeba, xsim
-from bitextmine.cli.plan import MethodOption, TargetRecall, planned, say_recall
+from bitextmine.cli.plan import MethodOption, TargetRecall, planned, say_search
 from bitextmine.cli.stages import progress_shown
 from bitextmine.corpus import CorpusFormat, format_of
 from bitextmine.encoders import find_encoder
@@ -86,7 +86,7 @@ def mining(
         plan = planned(corpora, model, parameters, limits, place)
         bitext = mine(corpora[0], corpora[1], model, place.artifacts, parameters, plan=plan, progress=progress)
     console.report_pairs(bitext, model.card.max_tokens)
-    say_recall(bitext)
+    say_search(bitext)
     result = evaluate_bitext(bitext, corpora[0], corpora[1], pairs)
     report = _report(result, bitext, time.monotonic() - started)
     if as_json:

@@ -13,7 +13,7 @@ from bitextmine.cli.document_options import BonusOption, DocumentsOption, LinksO
 from bitextmine.cli.filter_options import FiltersOption, say_filtered, settings_of
 from bitextmine.cli.mine_remote import RemoteSide, mine_on_server, refuse_local_options
 from bitextmine.cli.output import FORMAT_DEFAULT, OUTPUT_HELP, STDOUT, planned_export, write_export
-from bitextmine.cli.plan import MethodOption, TargetRecall, planned, say_recall
+from bitextmine.cli.plan import MethodOption, TargetRecall, planned, say_search
 from bitextmine.cli.stages import progress_shown, say
 from bitextmine.corpus import CorpusFormat
 from bitextmine.encoders import Encoder, find_encoder
@@ -154,7 +154,7 @@ def mine(
     console.report_pairs(bitext, model.card.max_tokens if isinstance(model, Encoder) else 0)
     if chosen.filters:
         say_filtered(kept.summary)
-    say_recall(bitext)
+    say_search(bitext)
     sizes = " x ".join(f"{len(corpus):,}" for corpus in corpora)
     seconds = time.monotonic() - started
     say(f"{len(kept):,} pairs from {sizes} sentences in {seconds:.1f} s: bitext {kept.digest[:8]}")

@@ -109,10 +109,28 @@ def planned(
     return plan_mining(corpora[0], corpora[1], encoder, parameters, resources=limits, calibration=rates)
 
 
-def say_recall(bitext: Bitext) -> None:
-    """Say what share of the true neighbours an approximate search found; nothing after an exact one."""
-    for line in recall_lines(bitext):
+def say_search(bitext: Bitext) -> None:
+    """Say what share of the true neighbours an approximate search found, and what was there before the corpora grew."""
+    for line in (*recall_lines(bitext), *growth_lines(bitext)):
         say(line)
+
+
+def growth_lines(bitext: Bitext) -> list[str]:
+    """What was not searched again, and what became of the pairs that were there before; nothing where all was new."""
+    reused, changes = bitext.summary.get("reused", {}), bitext.summary.get("changes")
+    if not reused.get("neighbors"):
+        return []
+    new = " and ".join(
+        f"{int(bitext.summary[f'{side}_sentences']) - int(reused[f'{side}_rows']):,} {side}" for side in ("src", "tgt")
+    )
+    lines = [f"only {new} sentences were new to the search; the neighbours of the others were known"]
+    if changes:
+        lines.append(
+            f"against bitext {changes['since'][:8]}: {changes['added']:,} pairs added ({changes['added_of_new']:,} of "
+            f"them with a new sentence), {changes['removed']:,} removed, {changes['rescored']:,} with another margin, "
+            f"{changes['unchanged']:,} as they were"
+        )
+    return lines
 
 
 def recall_lines(bitext: Bitext) -> list[str]:

@@ -260,3 +260,59 @@ def test_so_it_is_for_every_retrieval(tmp_path: Path, encoder: CountingEncoder, 
     grown = place.mine(place.both((44, 55)), encoder, parameters)
     assert place.searched[-1] == 44 * 55 - 2000, "the neighbours serve every retrieval"
     assert_same(place, grown, other, other.mine(other.both((44, 55)), encoder, parameters))
+
+
+@pytest.mark.parametrize("retrieval", [Retrieval.FORWARD, Retrieval.MAX_SCORE])
+@pytest.mark.parametrize("threshold", [None, 1.05])
+def test_what_changed_is_what_a_comparison_pair_by_pair_finds(
+    tmp_path: Path, encoder: CountingEncoder, retrieval: Retrieval, threshold: float | None
+) -> None:
+    parameters = replace(PARAMETERS, retrieval=retrieval, threshold=threshold)
+    place = Place(tmp_path / "grown")
+    place.mine(place.both((40, 50)), encoder, replace(parameters, ceiling=2.0))  # of other parameters
+    first = place.mine(place.both((40, 50)), encoder, parameters)
+    grown = place.mine(place.both((70, 80)), encoder, parameters)
+    before, after = ({(p.src, p.tgt): p.margin for p in each.pairs()} for each in (first, grown))
+    new = {*sentences("deu_Latn", 40, 70), *sentences("eng_Latn", 50, 80)}
+    kept = before.keys() & after.keys()
+    expected = {
+        "since": first.digest,
+        "added": len(after.keys() - kept),
+        "added_of_new": sum(bool(new & set(pair)) for pair in after.keys() - kept),
+        "removed": len(before.keys() - kept),
+        "rescored": sum(before[pair] != after[pair] for pair in kept),
+        "unchanged": sum(before[pair] == after[pair] for pair in kept),
+    }
+    assert grown.summary["changes"] == expected
+    assert min(expected[name] for name in ("added", "added_of_new", "rescored")) > 0, "or nothing is tested"
+    assert grown.summary["reused"] == {
+        "neighbors": first.artifact.manifest["inputs"]["neighbors"],
+        "src_rows": 40,
+        "tgt_rows": 50,
+    }
+
+
+def test_without_a_former_bitext_nothing_is_said_of_changes(tmp_path: Path, encoder: CountingEncoder) -> None:
+    place = Place(tmp_path / "grown")
+    first = place.mine(place.both((40, 50)), encoder)
+    assert "changes" not in first.summary
+    assert first.summary["reused"]["neighbors"] == ""
+    place.store.delete("bitext", first.digest)
+    assert "changes" not in place.mine(place.both((44, 50)), encoder).summary
+    flip(place.mine(place.both((44, 51)), encoder).path)
+    again = place.mine(place.both((45, 52)), encoder)
+    assert "changes" not in again.summary, "the former one is damaged"
+    assert again.summary["reused"]["tgt_rows"] == 51
+
+
+def test_a_bitext_without_pairs_can_grow(tmp_path: Path, encoder: CountingEncoder) -> None:
+    place, parameters = Place(tmp_path / "grown"), replace(PARAMETERS, threshold=1e6)
+    place.mine(place.both((40, 50)), encoder, parameters)
+    grown = place.mine(place.both((44, 55)), encoder, parameters)
+    assert {name: count for name, count in grown.summary["changes"].items() if name != "since"} == {
+        "added": 0,
+        "added_of_new": 0,
+        "removed": 0,
+        "rescored": 0,
+        "unchanged": 0,
+    }
