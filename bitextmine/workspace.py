@@ -90,5 +90,10 @@ class Workspace:
         return self.root / "matrices"
 
     @property
+    def judgements(self) -> Path:
+        """One small JSON file a bitext that people have judged pairs of."""
+        return self.root / "judgements"
+
+    @property
     def uploads(self) -> Path:
         return self.root / "uploads"

@@ -16,6 +16,7 @@
 from bitextmine.client.client import AsyncClient, Client
 from bitextmine.client.corpus_results import Corpus, Index, Languages, Lengths, RefusedLine, Statistics, UploadState
 from bitextmine.client.embedding import Embeddings
+from bitextmine.client.judged import Histogram, Judgement, Judgements, Precision, Sample
 from bitextmine.client.results import (
     Bitext,
     Check,
@@ -51,19 +52,24 @@ __all__ = [
     "Failure",
     "FilterCount",
     "Found",
+    "Histogram",
     "Hit",
     "Hits",
     "Index",
     "Job",
+    "Judgement",
+    "Judgements",
     "Languages",
     "Lengths",
     "Liveness",
     "Pair",
     "PairScore",
     "Plan",
+    "Precision",
     "Readiness",
     "RefusedLine",
     "RejectedPair",
+    "Sample",
     "Scores",
     "Searched",
     "ServiceError",

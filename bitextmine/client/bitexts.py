@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import TypeAlias
 from urllib.parse import quote
@@ -9,6 +10,7 @@ from urllib.parse import quote
 from bitextmine.client.answers import LOST, answered, model, opened, unreachable
 from bitextmine.client.corpus_results import RefusedLine
 from bitextmine.client.destination import Destination, Target
+from bitextmine.client.judged import Histogram, Judgements, Sample
 from bitextmine.client.operation import Group, Mode, listing, operation
 from bitextmine.client.pages import all_items
 from bitextmine.client.results import Bitext, Job, Pair, RejectedPair
@@ -121,8 +123,55 @@ class Bitexts(Group[Mode]):
         return size
 
     @operation
+    def histogram(self, bitext: WhichBitext, *, bins: int | None = None) -> Flow[Histogram]:
+        """How the margins are distributed, and how many pairs each threshold keeps, how precise as far as was judged.
+
+        Raises:
+            ServiceError: `bitext-not-found`.
+        """
+        return (yield from model(Histogram, Call("GET", f"{_path(bitext)}/histogram", query={"bins": bins})))
+
+    @operation
+    def sample(
+        self,
+        bitext: WhichBitext,
+        *,
+        size: int | None = None,
+        min_margin: float | None = None,
+        max_margin: float | None = None,
+        seed: int | None = None,
+    ) -> Flow[Sample]:
+        """Random pairs with such margins; a seed gives the same ones each time.
+
+        Raises:
+            ServiceError: `bitext-not-found`, `invalid-threshold`.
+        """
+        query = {"size": size, "min_margin": min_margin, "max_margin": max_margin, "seed": seed}
+        return (yield from model(Sample, Call("GET", f"{_path(bitext)}/sample", query=query)))
+
+    @operation
+    def judgements(self, bitext: WhichBitext) -> Flow[Judgements]:
+        """What people have said of its pairs.
+
+        Raises:
+            ServiceError: `bitext-not-found`.
+        """
+        return (yield from model(Judgements, Call("GET", f"{_path(bitext)}/judgements")))
+
+    @operation
+    def judge(self, bitext: WhichBitext, verdicts: Iterable[tuple[Pair, str | None]]) -> Flow[Judgements]:
+        """Say of pairs that they are "good" or "bad", or take that back with None; returns all judgements.
+
+        Raises:
+            ServiceError: `bitext-not-found`, `pair-not-found`, `too-many-judgements`.
+        """
+        items = [{"src_row": pair.src_row, "tgt_row": pair.tgt_row, "verdict": verdict} for pair, verdict in verdicts]
+        call = Call("PUT", f"{_path(bitext)}/judgements", json={"judgements": items})
+        return (yield from model(Judgements, call))
+
+    @operation
     def delete(self, bitext: WhichBitext) -> Flow[None]:
-        """Delete a bitext; what it was made of is kept.
+        """Delete a bitext with its judgements; what it was made of is kept.
 
         Raises:
             ServiceError: `bitext-not-found`.

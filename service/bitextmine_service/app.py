@@ -28,6 +28,7 @@ from bitextmine_service.routes import (
     embeddings,
     indexes,
     jobs,
+    judging,
     matrix,
     operations,
     plan,
@@ -79,7 +80,20 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     server.set_up(app.state)
     set_up(app, settings, client, encoders, metrics)
     app.state.service = Service(settings, JobStore(client), make_broker(client), encoders, results, searches)
-    for module in (embeddings, search, score, corpora, uploads, indexes, jobs, matrix, bitexts, plan, operations):
+    for module in (
+        embeddings,
+        search,
+        score,
+        corpora,
+        uploads,
+        indexes,
+        jobs,
+        matrix,
+        bitexts,
+        judging,
+        plan,
+        operations,
+    ):
         app.include_router(module.router)
     web_page.install(app)
     problems.install(app)

@@ -31,6 +31,7 @@ STATUS: Mapping[str, HTTPStatus] = {
     "corpus-not-found": HTTPStatus.NOT_FOUND,
     "job-not-found": HTTPStatus.NOT_FOUND,
     "bitext-not-found": HTTPStatus.NOT_FOUND,
+    "pair-not-found": HTTPStatus.NOT_FOUND,
     "matrix-not-found": HTTPStatus.NOT_FOUND,
     "encoder-unknown": HTTPStatus.NOT_FOUND,
     "encoder-not-installed": HTTPStatus.NOT_FOUND,

@@ -97,6 +97,8 @@ def send(http: httpx.Client, route: Route, values: dict[str, str]) -> httpx.Resp
         content = {"content": b"x"} if route.method == "PATCH" else {}
     elif route.path.endswith("/indexes") and route.method == "POST":
         content = {"json": {"encoder": ENCODER}}
+    elif route.path.endswith("/judgements") and route.method == "PUT":
+        content = {"json": {"judgements": [{"src_row": 0, "tgt_row": 0, "verdict": "good"}]}}
     elif route.path.endswith("/append"):
         content = {"content": b"Haus\n"}
     return http.request(route.method, route.at(values), headers=headers, **content)
@@ -120,7 +122,7 @@ def test_what_one_tenant_has_is_to_another_what_never_was(ours: Tenant, theirs: 
 
 PAGES = ["/v1/corpora", "/v1/jobs", "/v1/bitexts"]
 HARMLESS = {  # the same for all, whoever has what
-    "GET /", "GET /docs", "GET /livez", "GET /readyz", "GET /metrics", "GET /v1/encoders", "GET /v1/models",
+    "GET /docs", "GET /livez", "GET /readyz", "GET /metrics", "GET /v1/encoders", "GET /v1/models",
     "POST /v1/embeddings", "OPTIONS /v1/uploads",
 }  # fmt: skip
 MAKES_ITS_OWN = {"POST /v1/corpora", "POST /v1/uploads"}

@@ -17,6 +17,7 @@ from bitextmine.errors import ArtifactError, NotFoundError, ParameterError
 from bitextmine.exports import Compression, Export, ExportFormat, Side
 from bitextmine.filtered import RejectedPairs, rejected_record
 from bitextmine.filters import check_filter_name
+from bitextmine.judgements import Judgements
 from bitextmine_service.context import Context, Ctx, Cursor, Limit, MineCtx, decode_cursor, page
 from bitextmine_service.downloads import MEDIA_TYPES, Download
 from bitextmine_service.models.bitexts import (
@@ -64,7 +65,7 @@ def list_bitexts(context: Ctx, limit: Limit = 100, cursor: Cursor = None) -> Bit
             return BitextPage(items=bitexts, next_cursor=last)
         last = f"{time}-{digest}"
         try:
-            bitexts.append(BitextOut.of(_open(context, digest).artifact))
+            bitexts.append(BitextOut.of(open_bitext(context, digest).artifact))
         except (ArtifactError, NotFoundError) as error:  # damaged, or deleted meanwhile
             _logger.warning("%s", error)
     return BitextPage(items=bitexts)
@@ -73,7 +74,7 @@ def list_bitexts(context: Ctx, limit: Limit = 100, cursor: Cursor = None) -> Bit
 @router.get("/{bitext_id}", responses=documented(HTTPStatus.NOT_FOUND))
 def get_bitext(context: Ctx, bitext_id: BitextId) -> BitextOut:
     """One bitext: its languages, parameters and counts."""
-    return BitextOut.of(_open(context, bitext_id).artifact)
+    return BitextOut.of(open_bitext(context, bitext_id).artifact)
 
 
 @router.delete(
@@ -83,11 +84,13 @@ def get_bitext(context: Ctx, bitext_id: BitextId) -> BitextOut:
     responses=documented(HTTPStatus.NOT_FOUND),
 )
 def delete_bitext(context: MineCtx, bitext_id: BitextId) -> None:
-    """Delete a bitext, were it damaged. Mining the same corpora again is quick: what it was made of is kept."""
+    """Delete a bitext, were it damaged, and what people said of its pairs. Mining the same corpora again is quick:
+    what it was made of is kept."""
     store = context.workspace.artifacts
     if not (_DIGEST.fullmatch(bitext_id) and store.path(KIND, bitext_id).is_dir()):
         raise _not_found(bitext_id)
     store.delete(KIND, bitext_id)
+    Judgements(context.workspace.judgements, bitext_id).forget()
 
 
 @router.get("/{bitext_id}/pairs", responses=documented(HTTPStatus.NOT_FOUND))
@@ -102,7 +105,7 @@ def get_pairs(
     """The pairs by margin. A cursor belongs to the bitext, the bounds and the order of the page that gave it."""
     sign = _signed(bitext_id, margins, order)
     start = _decode_start(cursor, sign)
-    page = _open(context, bitext_id).page(start, limit, margins, order)
+    page = open_bitext(context, bitext_id).page(start, limit, margins, order)
     following = start + limit
     return PairPage(
         items=[PairOut(**pair_record(pair)) for pair in page.pairs],
@@ -115,7 +118,7 @@ def get_pairs(
 def get_refused_pairs(context: Ctx, bitext_id: BitextId, limit: Limit = 100, cursor: Cursor = None) -> RefusedPage:
     """Of a bitext that was given and scored, the lines of its file (in TMX, the units) that could not be used."""
     start = decode_cursor(cursor)
-    bitext = _open(context, bitext_id)
+    bitext = open_bitext(context, bitext_id)
     lines, following = page(bitext.refusals(start, limit + 1), start, limit)
     source = bitext.parameters["src_source"]
     items = [RefusedLine(source=source, line=each.line, reason=each.reason, detail=each.detail) for each in lines]
@@ -138,7 +141,7 @@ def get_rejected_pairs(
         check_filter_name(dropped_by)
     sign = _signed(bitext_id, "rejected", dropped_by)
     start = _decode_start(cursor, sign)
-    found = RejectedPairs(_open(context, bitext_id)).page(start, limit, dropped_by)
+    found = RejectedPairs(open_bitext(context, bitext_id)).page(start, limit, dropped_by)
     following = start + limit
     return RejectedPairPage(
         items=[RejectedPairOut(**rejected_record(row)) for row in found.pairs],
@@ -177,10 +180,15 @@ def download(
     """The pairs as a file, by falling margin. A connection that closes before its end has met a damaged file."""
     wanted = Export(form=form, compression=compress, side=side, margins=margins)
     old = request.scope["http_version"] == "1.0"
-    return Download(_open(context, bitext_id), wanted, whole=old)
+    return Download(open_bitext(context, bitext_id), wanted, whole=old)
 
 
-def _open(context: Context, bitext_id: str) -> Bitext:
+def open_bitext(context: Context, bitext_id: str) -> Bitext:
+    """
+    Raises:
+        NotFoundError: `bitext-not-found`.
+        ArtifactError: its manifest is damaged.
+    """
     store = context.workspace.artifacts
     artifact = store.open(KIND, bitext_id, repair=_REPAIR) if _DIGEST.fullmatch(bitext_id) else None
     if artifact is None:

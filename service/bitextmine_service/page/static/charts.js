@@ -7,9 +7,10 @@ const HEIGHT = 150;
 const ROW = 26;
 
 /** Columns: bars are {label, count, words}; `axis` names what the labels count. */
-export function columns(title, bars, { axis, summary, show = String }) {
+export function columns(title, bars, { axis, summary, show = String, wide = false }) {
+  const width = wide ? 2 * WIDTH : WIDTH;
   const most = Math.max(...bars.map((bar) => bar.count), 1);
-  const step = WIDTH / Math.max(bars.length, 1);
+  const step = width / Math.max(bars.length, 1);
   const every = Math.ceil(bars.length / 10);
   const drawn = bars.map((bar, index) => {
     const height = bar.count ? Math.max((HEIGHT * bar.count) / most, 1.5) : 0;
@@ -18,8 +19,8 @@ export function columns(title, bars, { axis, summary, show = String }) {
   });
   const labels = bars.filter((_, index) => index % every === 0)
     .map((bar, index) => svg("text", { x: (index * every + 0.5) * step, y: HEIGHT + 16, "text-anchor": "middle" }, bar.label));
-  const line = svg("line", { x1: 0, x2: WIDTH, y1: HEIGHT, y2: HEIGHT, class: "axis" });
-  const drawing = svg("svg", { viewBox: `-20 -4 ${WIDTH + 40} ${HEIGHT + 26}`, role: "img", "aria-label": `${title}: ${summary}` }, drawn, line, labels);
+  const line = svg("line", { x1: 0, x2: width, y1: HEIGHT, y2: HEIGHT, class: "axis" });
+  const drawing = svg("svg", { viewBox: `-20 -4 ${width + 40} ${HEIGHT + 26}`, class: wide ? "wide" : null, role: "img", "aria-label": `${title}: ${summary}` }, drawn, line, labels);
   return figure(title, drawing, summary, [axis, "#Count"], bars.map((bar) => [bar.words ?? bar.label, number(show(bar.count))]));
 }
 
