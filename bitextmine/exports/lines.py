@@ -19,8 +19,10 @@ _NOT_ESCAPED = re.compile("[\x85\u2028\u2029]")  # breaks that JSON leaves as th
 
 
 def tsv_lines(batch: pa.RecordBatch) -> bytes:
-    """Margin, src and tgt with tabs between them; a tab or a break of the sentence's own is a space."""
-    return joined(fixed(batch["margin"]), "\t", one_line(batch["src"]), "\t", one_line(batch["tgt"]), "\n")
+    """Margin (where the batch has it), src and tgt with tabs between them; a tab or a break of the sentence's own is a
+    space."""
+    margin = (pc.fill_null(fixed(batch["margin"]), ""), "\t") if "margin" in batch.schema.names else ()
+    return joined(*margin, one_line(batch["src"]), "\t", one_line(batch["tgt"]), "\n")
 
 
 def side_lines(texts: pa.StringArray) -> bytes:
@@ -49,8 +51,9 @@ def one_line(texts: pa.StringArray) -> pa.StringArray:
 
 
 def fixed(scores: pa.FloatArray) -> pa.StringArray:
-    """Scores with six decimals."""
-    return pa.array([f"{score:.{DECIMALS}f}" for score in scores.to_pylist()], pa.string())
+    """Scores with six decimals; nulls stay."""
+    texts = (None if score is None else f"{score:.{DECIMALS}f}" for score in scores.to_pylist())
+    return pa.array(texts, pa.string())
 
 
 def _json(column: pa.Array) -> pa.StringArray:

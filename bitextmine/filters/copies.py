@@ -25,7 +25,7 @@ class Copy(Bounded):
     """
 
     name: ClassVar[str] = "copy"
-    most: float = 0.85
+    most: float = 0.95
 
     def fitted(self, batches: Iterable[PairBatch]) -> Copy:
         return self
@@ -46,7 +46,7 @@ class Overlap(Bounded):
     """
 
     name: ClassVar[str] = "overlap"
-    most: float = 0.75
+    most: float = 0.9
 
     def fitted(self, batches: Iterable[PairBatch]) -> Overlap:
         return self

@@ -28,8 +28,8 @@ class LengthRatio(Bounded):
     """
 
     name: ClassVar[str] = "length-ratio"
-    least: float = -3.5
-    most: float = 3.5
+    least: float = -4.0
+    most: float = 4.0
     ratio: float = 1.0  # c
     variance: float = 6.8  # s2, as in the paper
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bitextmine.errors import CorpusInputError, ParameterError
 
 _MOST_COLUMNS = 1_000
+_SCORES = ("margin", "score")  # what a column of them is called
 _HOW_TO_SAY = "say which hold source and target, counted from 1 or by their names: --columns 2,3, over HTTP columns=2,3"
 
 
@@ -47,6 +48,7 @@ class Layout:
     tgt: int
     exactly: int | None = None
     header: bool = False  # the first line names the columns
+    score: int | None = None
 
     @property
     def least(self) -> int:
@@ -78,11 +80,12 @@ def layout_of(columns: Columns | None, first_line: str, name: str) -> Layout:
 def _told(cells: list[str], name: str) -> Layout:
     lowered = [cell.lower() for cell in cells]
     if lowered.count("src") == 1 and lowered.count("tgt") == 1 and not any(map(_is_number, cells)):
-        return Layout(lowered.index("src"), lowered.index("tgt"), len(cells), header=True)
+        score = next((lowered.index(name) for name in _SCORES if lowered.count(name) == 1), None)
+        return Layout(lowered.index("src"), lowered.index("tgt"), len(cells), header=True, score=score)
     if len(cells) <= 2:  # a line without a tab is refused like any other
         return Layout(0, 1, 2)
     if len(cells) == 3 and _is_number(cells[0]):
-        return Layout(1, 2, 3)
+        return Layout(1, 2, 3, score=0)
     message = f"{name} has {len(cells)} columns in its first line ({_shown(cells)}); {_HOW_TO_SAY}"
     raise CorpusInputError(message, code="unknown-columns")
 

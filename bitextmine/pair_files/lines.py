@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from bitextmine.corpus.cleaning import BOM, RefusedLineError, decoded, name_in, numbered, record_with
 from bitextmine.corpus.readers import RawBlock
 from bitextmine.errors import CorpusInputError
 from bitextmine.pair_files.columns import Columns, Layout, layout_of
-from bitextmine.pair_files.pairs import PairBlock, Side, bad_record, clean_side
+from bitextmine.pair_files.pairs import NOTHING, PairBlock, Side, bad_record, clean_side
 
 _XML = (b"<?xml", b"<tmx", b"<!doctype tmx", b"<!doctype", b"<html")
 
@@ -65,7 +66,7 @@ def _first_text(raw: bytes) -> str:
     return text if text.strip() else ""
 
 
-def _split(line: str, layout: Layout | None, max_chars: int) -> tuple[Side, Side]:
+def _split(line: str, layout: Layout | None, max_chars: int) -> tuple[Side, Side, Mapping[str, Any]]:
     cells = line.split("\t")
     if layout is None or len(cells) == 1:
         raise bad_record("no tab between source and target")
@@ -76,17 +77,17 @@ def _split(line: str, layout: Layout | None, max_chars: int) -> tuple[Side, Side
             f"{len(cells)} columns, and the sentences are in columns {layout.src + 1} and {layout.tgt + 1}"
         )
     src, tgt = clean_side("source", cells[layout.src], max_chars), clean_side("target", cells[layout.tgt], max_chars)
-    return Side(src), Side(tgt)
+    return Side(src), Side(tgt), NOTHING if layout.score is None else {"margin": cells[layout.score]}
 
 
-def _parse_record(line: str, max_chars: int) -> tuple[Side, Side]:
+def _parse_record(line: str, max_chars: int) -> tuple[Side, Side, Mapping[str, Any]]:
     record = record_with(("src", "tgt"), line)
     sides = []
     for side, what in (("src", "source"), ("tgt", "target")):
         text = clean_side(what, record[side], max_chars)
         identifier, document = (name_in(record, f"{side}_{name}", max_chars) for name in ("id", "doc_id"))
         sides.append(Side(text, identifier, document))
-    return sides[0], sides[1]
+    return sides[0], sides[1], record
 
 
 def _refuse_other_kinds(raw: bytes, name: str) -> None:

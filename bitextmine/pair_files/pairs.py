@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from bitextmine.corpus.cleaning import Reason, Refusal, RefusedLineError, SentenceBlock, clean_text
 from bitextmine.errors import ParameterError
@@ -91,6 +94,9 @@ def pair_format_of(path: Path) -> PairFormat:
     return next((_FORMATS[suffix] for suffix in suffixes if suffix in _FORMATS), PairFormat.TSV)
 
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Side:
     """One sentence of a pair, with what the file calls it and its document."""
@@ -104,11 +110,13 @@ class Side:
 class PairBlock:
     """Pairs that passed, as two blocks of equal length, and the lines (in TMX: units) that did not.
 
-    `lines` counts what was looked at, usable or not; `consumed` the bytes of the file read so far.
+    `lines` counts what was looked at, usable or not; `consumed` the bytes of the file read so far. `extras` has what
+    else the file says of each pair, unchecked, by the names of a bitext's columns: `margin` for one.
     """
 
     src: SentenceBlock = field(default_factory=SentenceBlock)
     tgt: SentenceBlock = field(default_factory=SentenceBlock)
+    extras: list[Mapping[str, Any]] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     lines: int = 0
     consumed: int = 0
@@ -116,8 +124,9 @@ class PairBlock:
     def __len__(self) -> int:
         return len(self.src.texts)
 
-    def add(self, line: int, src: Side, tgt: Side) -> None:
+    def add(self, line: int, src: Side, tgt: Side, extra: Mapping[str, Any] = NOTHING) -> None:
         self.lines += 1
+        self.extras.append(extra)
         for block, side in ((self.src, src), (self.tgt, tgt)):
             block.texts.append(side.text)
             block.lines.append(line)

@@ -15,7 +15,7 @@ from xml.parsers import expat
 from bitextmine.corpus.cleaning import Reason, RefusedLineError, clean_name
 from bitextmine.errors import CorpusInputError, LanguageError
 from bitextmine.languages import parse_language
-from bitextmine.pair_files.pairs import PairBlock, Side, bad_record, clean_side
+from bitextmine.pair_files.pairs import NOTHING, PairBlock, Side, bad_record, clean_side
 
 _FEED_BYTES = 1 << 16
 _MAX_TOKEN_BYTES = 8 << 20  # a tag or a comment, which expat holds as a whole
@@ -62,6 +62,7 @@ class _Unit:
         self.texts: dict[str, list[str]] = {}  # by language
         self.langs: list[str] = []  # as the file has them
         self.undefined = ""  # an entity
+        self.margin = ""  # a property that our exports have
 
 
 class _Units:
@@ -79,6 +80,7 @@ class _Units:
         self._code = 0  # depth of inline code
         self._text: list[str] | None = None  # of the segment that is being read
         self._chars = 0
+        self._is_margin = False  # what is being read
         self._parser = self._new_parser()
 
     def feed(self, content: bytes) -> None:
@@ -101,7 +103,7 @@ class _Units:
         if not self.units:
             return f"{self._name} is TMX without a unit"
         found = ", ".join(lang for lang, _ in self._seen.most_common(12)) or "no language"
-        wanted = " and ".join(self._langs)
+        wanted = " and ".join(dict.fromkeys(self._langs))
         return f"{self._name} has no unit that can be used in {wanted}: {self.units:,} units, with {found}"
 
     @property
@@ -143,6 +145,8 @@ class _Units:
             self._unit = _Unit(self.units, attributes.get("tuid", ""))
         elif tag == "tuv" and self._unit is not None:
             self._begin_variant(self._unit, attributes.get("xml:lang") or attributes.get("lang") or "")
+        elif tag == "prop" and self._unit is not None and not self._unit.langs:
+            self._is_margin = attributes.get("type") == "x-margin"
         elif tag == "seg" and self._unit is not None and self._lang and self._lang not in self._unit.texts:
             self._unit.texts[self._lang] = self._text = []
             self._chars = 0
@@ -171,6 +175,8 @@ class _Units:
         self._depth -= 1
         if tag == "seg":
             self._text, self._code = None, 0
+        elif tag == "prop":
+            self._is_margin = False
         elif tag == "tuv":
             self._lang = ""
         elif tag in _CODES and self._code:
@@ -180,6 +186,8 @@ class _Units:
             self._unit = None
 
     def _characters(self, text: str) -> None:
+        if self._is_margin and self._unit is not None and len(self._unit.margin) < _MAX_CODE_CHARS:
+            self._unit.margin += text
         if self._text is None or self._code:
             return
         self._chars += len(text)
@@ -203,7 +211,7 @@ class _Units:
         except RefusedLineError as refusal:
             self._block.refuse(unit.number, refusal)
         else:
-            self._block.add(unit.number, src, tgt)
+            self._block.add(unit.number, src, tgt, {"margin": unit.margin} if unit.margin else NOTHING)
             self.pairs += 1
 
     def _sides(self, unit: _Unit) -> tuple[Side, Side]:
