@@ -3,9 +3,10 @@
 sources      files, directories and globs; what a file holds
 reading      files of every kind as blocks of sentences (with parquet, sentences, tidying)
 sieve        the rules one after the other (rule, shape, language, repetition, near, excluded)
-prepare      the corpus, and what becomes of a former version of it (wanted); the account (report, rejects)
+making       the corpus, and what becomes of a former version of it (wanted); the account (report, rejected)
 """
 
+from bitextmine.preparation.making import prepare, rehearse
 from bitextmine.preparation.parameters import (
     NearDuplicates,
     Normalization,
@@ -15,8 +16,7 @@ from bitextmine.preparation.parameters import (
     rule_names,
     with_rule,
 )
-from bitextmine.preparation.prepare import prepare, rehearse
-from bitextmine.preparation.rejects import Reject, rejects
+from bitextmine.preparation.rejected import Reject, rejects
 from bitextmine.preparation.report import PreparationReport, report_of
 from bitextmine.preparation.sources import SourceKind, expand_sources, kind_of
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bitextmine.corpus.identify import agree, foreign_chances, known_languages
+from bitextmine.corpus.identify import agree, identify, known_languages, looks
 from bitextmine.preparation.characters import Characters, Kind
 from bitextmine.preparation.rule import Bounded
 
@@ -79,7 +79,11 @@ class Language(Bounded):
         if not self.is_known or self.most >= 1:
             return scores
         asked = np.flatnonzero(sentences.count(sentences.kinds == Kind.LETTER) >= LEAST_LETTERS)
-        scores[asked] = foreign_chances([sentences.texts[row] for row in asked.tolist()], self.lang, POSSIBLE)
+        best = identify([sentences.texts[row] for row in asked.tolist()])
+        # Most sentences look like their own language, and need no second look.
+        rows = [row for row, code in zip(asked.tolist(), best, strict=True) if not agree(self.lang, code)]
+        for row, look in zip(rows, looks([sentences.texts[row] for row in rows], self.lang), strict=True):
+            scores[row] = look.other if look.own < POSSIBLE else 0.0
         return scores
 
     def reason(self, score: float) -> str:

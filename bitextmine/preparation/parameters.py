@@ -56,7 +56,7 @@ class NearDuplicates(StrEnum):
 # In the order in which they are asked, the cheap ones first: a sentence is counted for the first that drops it.
 DEFAULT_BOUNDS: Mapping[str, Bounded] = {
     Length.name: Bounded(least=2, most=500),
-    Punctuation.name: Bounded(most=0.5),
+    Punctuation.name: Bounded(most=0.6),
     Digits.name: Bounded(most=0.5),
     Script.name: Bounded(most=0.5),
     RepeatedCharacters.name: Bounded(most=10),

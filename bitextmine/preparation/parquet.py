@@ -64,8 +64,6 @@ def _row(number: int, values: dict[str, Any], max_chars: int) -> Record | Refusa
     text = values[_TEXT]
     if text is None or not text.strip():
         return Refusal(number, Reason.EMPTY, "no text")
-    if len(text) > max_chars:
-        return Refusal(number, Reason.TOO_LONG, f"{len(text):,} characters, more than {max_chars:,}")
     try:
         identifier, document = (name_in(values, name, max_chars) for name in ("id", "doc_id"))
     except RefusedLineError as refusal:

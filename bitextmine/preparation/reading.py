@@ -91,7 +91,7 @@ class SourceReader:
             case SourceKind.PARQUET:
                 from bitextmine.preparation.parquet import parquet_records  # it loads pyarrow's reader
 
-                yield from self._recorded(parquet_records(source, self._parameters.max_document_chars))
+                yield from self._recorded(parquet_records(source, self._limits.max_chars))
             case SourceKind.JSONL:
                 yield from self._recorded(self._json_records(source))
             case SourceKind.TMX:
@@ -167,6 +167,9 @@ class SourceReader:
             block.lines += 1
             if isinstance(record, Refusal):
                 block.sentences.refused.append(record)
+            elif (chars := len(record.text)) > (most := self._parameters.max_document_chars):
+                detail = f"{chars:,} characters, more than {most:,}"
+                block.sentences.refused.append(Refusal(record.line, Reason.TOO_LONG, detail))
             else:
                 self._add(record, block.sentences)
             if len(block.sentences.texts) + block.lines >= _BLOCK_SENTENCES:

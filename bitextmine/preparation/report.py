@@ -8,7 +8,7 @@ from typing import Any
 
 from bitextmine.corpus import Corpus
 from bitextmine.corpus.parts import added
-from bitextmine.preparation.rejects import joined_examples
+from bitextmine.preparation.rejected import joined_examples
 
 SUMMARY = "preparation"  # what a corpus's summary calls it
 

@@ -20,7 +20,7 @@ from bitextmine.preparation.language import Language
 from bitextmine.preparation.near import NearSentences
 from bitextmine.preparation.parameters import PreparationParameters, Split
 from bitextmine.preparation.reading import Source, SourceReader
-from bitextmine.preparation.rejects import REJECTS, RejectLog
+from bitextmine.preparation.rejected import REJECTS, RejectLog
 from bitextmine.preparation.report import SUMMARY, PreparationReport, report_of
 from bitextmine.preparation.sentences import UNSPLIT
 from bitextmine.preparation.sieve import Sieve
