@@ -1,8 +1,9 @@
 """Checks what kubernetes-validate has no schema for, in manifests on standard input: KEDA's and KubeRay's objects.
 
-KEDA's are read by models that are generated from its CRDs (the package cloudcoil-models-keda). Of a RayJob the fields are
-compared with those of KubeRay's API reference (v1.6), and the pods in it are written out as Pods, for
-kubernetes-validate: `custom_resources.py --pods`. On a cluster with both, `kubectl apply --dry-run=server -k` asks more.
+KEDA's are read by models that are generated from its CRDs (the package cloudcoil-models-keda). Of a RayJob the fields
+are compared with those of KubeRay's API reference (v1.6), and the pods in it are written out as Pods, for
+kubernetes-validate: `custom_resources.py --pods`. On a cluster with both, `kubectl apply --dry-run=server -k` asks
+more.
 """
 
 from __future__ import annotations
