@@ -13,6 +13,7 @@ from bitextmine.resources import Resources, default_threads
 
 if TYPE_CHECKING:
     from bitextmine.executors import Executor
+    from bitextmine.executors.task import ProgressOf
     from bitextmine.workspace import Workspace
 
 
@@ -52,16 +53,20 @@ class Execution:
     processes: int
     resources: Resources
 
-    def open(self, place: Workspace) -> Executor:
+    def open(self, place: Workspace, progress_of: ProgressOf | None = None) -> Executor:
         """The executor; use it as a context manager.
+
+        Args:
+            progress_of: who is told where a task on this machine is.
 
         Raises:
             InputError: the cluster cannot be used; see docs/errors.md, `ray-...`.
         """
         if self.choice is ExecutorChoice.LOCAL:
-            from bitextmine.executors import LocalExecutor
+            from bitextmine.executors.local import LocalExecutor
+            from bitextmine.executors.task import untold
 
-            return LocalExecutor(self.processes)
+            return LocalExecutor(self.processes, progress_of=progress_of or untold)
         from bitextmine.executors.ray import RayExecutor
 
         return RayExecutor(place.root, self.address)

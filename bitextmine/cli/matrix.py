@@ -60,6 +60,7 @@ def matrix(
     Example: bitextmine matrix languages.toml --plan
     """
     from bitextmine.matrix.config import read_config
+    from bitextmine.matrix.run import TaskProgress
 
     started = time.monotonic()
     wanted = read_config(config)
@@ -68,12 +69,13 @@ def matrix(
     place = console.writable_workspace(data_dir, encoders_dir)
     bench = _bench(wanted, place, where.resources, precision, provider, allow_cpu_fallback)
     bench.open_encoder()  # whatever is wrong with it is said before the work
-    with progress_shown(verbose) as progress, where.open(place) as tasks:
+    with progress_shown(verbose) as progress, where.open(place, (told := TaskProgress(progress)).of) as tasks:
         plan = _planned(wanted, bench, place, tasks, progress)
         for line in plan_lines(plan):
             say(line)
         if plan_only:
             return
+        told.rows = sum(plan.rows_to_embed.values())
         record = _run(plan, wanted, bench, place, tasks, progress)
     _say_end(record, place.matrices / plan.digest, time.monotonic() - started)
     if record.counts["failed"]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bitextmine.errors import BitextmineError, DiskFullError
-from bitextmine.executors.task import Executor, Needs, Outcome, ProgressOf, Task
+from bitextmine.executors.task import Executor, Needs, Outcome, Task
 from bitextmine.matrix.bench import Bench
 from bitextmine.matrix.gather import preparing
 from bitextmine.matrix.page import write_page
@@ -24,22 +24,24 @@ _REPORT_SECONDS = 2.0  # between two reports at least: of many corpora they are 
 PairDone = Callable[[PairRecord], None]
 
 
-def task_progress(plan: MatrixPlan, progress: Progress) -> ProgressOf:
-    """For an executor: all that is being embedded is one stage, and a pair's stages are shown as they are."""
-    embedded: dict[str, int] = {}
-    rows = sum(plan.rows_to_embed.values())
+class TaskProgress:
+    """For an executor: all that is being embedded is one stage of `rows` sentences, a pair's stages are as they are."""
 
-    def of(task: Task) -> Progress:
+    def __init__(self, progress: Progress) -> None:
+        self.rows = 0
+        self._progress = progress
+        self._embedded: dict[str, int] = {}
+
+    def of(self, task: Task) -> Progress:
+        """Who is told where this task is."""
         if task.stage != EMBED:
-            return progress
+            return self._progress
 
         def report(stage: str, done: int, total: int | None) -> None:
-            embedded[task.name] = done
-            progress(EMBED, sum(embedded.values()), rows)
+            self._embedded[task.name] = done
+            self._progress(EMBED, sum(self._embedded.values()), self.rows)
 
         return report
-
-    return of
 
 
 def run_matrix(

@@ -16,7 +16,7 @@ import pytest
 from bitextmine.cli.mine_remote import name_for
 from bitextmine.corpus import CorpusFile, CorpusFormat
 from tests.integration.service import ENCODER, Service, numbered, service_with_corpora
-from tests.integration.waiting import heed_ctrl_c, wait_until
+from tests.integration.waiting import heed_ctrl_c, unmeasured_environment, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +74,7 @@ def test_ctrl_c_cancels_the_job(running: Service) -> None:
         command = arguments("mine", "de", "en", "--encoder", ENCODER, "--threshold", 0.9, "--server", running.api.url)
         with subprocess.Popen(
             command,
+            env=unmeasured_environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -15,7 +15,7 @@ import pytest
 from bitextmine.errors import BitextmineError, ParameterError
 from bitextmine.executors import Executor, LocalExecutor, Needs, Outcome, Task
 from tests.integration import executor_tasks as tasks
-from tests.integration.waiting import gone, heed_ctrl_c, wait_until
+from tests.integration.waiting import gone, heed_ctrl_c, unmeasured_environment, wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -214,7 +214,7 @@ def test_processes_end_with_the_one_that_started_them(tmp_path: Path, number: si
     script.write_text(_DRIVER, encoding="utf-8")
     driver = subprocess.Popen(
         [sys.executable, str(script), str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**unmeasured_environment(), "PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
         preexec_fn=heed_ctrl_c,  # noqa: PLW1509
     )
@@ -235,7 +235,7 @@ def test_processes_that_do_not_start_end_the_run(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-", str(tmp_path)],
         input=script,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**unmeasured_environment(), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=60,

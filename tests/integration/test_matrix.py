@@ -19,7 +19,7 @@ from bitextmine.cli import run
 from bitextmine.client import Client
 from bitextmine.matrix.stage_log import read_stage_log
 from tests.integration.service import ENCODER, Api, Service, numbered, problem, service
-from tests.integration.waiting import heed_ctrl_c, wait_until
+from tests.integration.waiting import heed_ctrl_c, unmeasured_environment, wait_until
 
 WORDS = {"de": "Haus", "en": "house", "fr": "maison", "ru": "дом"}
 PAIRS = 6
@@ -158,6 +158,7 @@ def test_ctrl_c_ends_it_and_the_next_run_goes_on(folder: Path) -> None:
     command = [sys.executable, "-m", "bitextmine", "matrix", "run.toml"]
     process = subprocess.Popen(
         command,
+        env=unmeasured_environment(),
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - the tests have one thread

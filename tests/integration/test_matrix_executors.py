@@ -16,7 +16,7 @@ from bitextmine.matrix.stage_log import read_stage_log
 from bitextmine.preparation.parameters import DEFAULT_BOUNDS
 from tests.integration.ray_nodes import RayCluster, marked, ray_cluster
 from tests.integration.test_matrix import PAIRS, SETTINGS, files, made_twice, report, write_corpora
-from tests.integration.waiting import heed_ctrl_c, wait_until
+from tests.integration.waiting import heed_ctrl_c, unmeasured_environment, wait_until
 
 SENTENCES = 60
 TOKEN = "5eed" * 12
@@ -54,6 +54,7 @@ def start(*options: str) -> subprocess.Popen[str]:
     """The command in a process of its own, as Ray needs it."""
     return subprocess.Popen(
         [sys.executable, "-m", "bitextmine", "matrix", "run.toml", *options],
+        env=unmeasured_environment(),
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=heed_ctrl_c,  # noqa: PLW1509

@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 
 from bitextmine.cli import run
 from bitextmine.cli.app import app
-from tests.integration.waiting import heed_ctrl_c, wait_until
+from tests.integration.waiting import heed_ctrl_c, unmeasured_environment, wait_until
 from tests.tiny_encoder import build_tiny_encoder
 
 LARGE = 60_000  # sentences: seconds of work
@@ -28,7 +28,7 @@ EMBEDDINGS = 8  # shards of vectors that two such corpora make
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     directory = tmp_path_factory.mktemp("encoders")
     build_tiny_encoder(directory / "tiny")
-    return {**os.environ, "BITEXTMINE_ENCODERS_DIR": str(directory), "TERM": "xterm", "COLUMNS": "100"}
+    return {**unmeasured_environment(), "BITEXTMINE_ENCODERS_DIR": str(directory), "TERM": "xterm", "COLUMNS": "100"}
 
 
 @pytest.fixture

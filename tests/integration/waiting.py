@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -22,6 +23,11 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = PATI
 def heed_ctrl_c() -> None:
     """For a new process: tests that run in the background of a shell inherit that Ctrl-C is ignored."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def unmeasured_environment() -> dict[str, str]:
+    """For a new process that gets a Ctrl-C: coverage holds a lock for ever when one comes while it takes its notes."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
 
 
 def gone(pid: int) -> bool:

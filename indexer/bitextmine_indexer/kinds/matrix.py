@@ -11,7 +11,7 @@ from bitextmine.jobs.specs import MatrixSpec
 from bitextmine.matrix import MatrixCorpus, MatrixParameters, MatrixPlan, PairChoice, plan_matrix, run_matrix
 from bitextmine.matrix.bench import Bench
 from bitextmine.matrix.record import MatrixRecord
-from bitextmine.matrix.run import task_progress
+from bitextmine.matrix.run import TaskProgress
 from bitextmine_indexer.kinds.task import Task
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,9 @@ def run(spec: MatrixSpec, task: Task) -> dict[str, Any]:
     bench = _bench(spec, task)
     plan = _planned(spec, bench, task)
     log.info("%d corpora, %d pairs: %s", len(plan.corpora), len(plan.pairs), plan.as_json())
-    with LocalExecutor(progress_of=task_progress(plan, task.report)) as executor:
+    told = TaskProgress(task.report)
+    told.rows = sum(plan.rows_to_embed.values())
+    with LocalExecutor(progress_of=told.of) as executor:
         record = run_matrix(plan, bench, executor, directory, progress=task.report, task_done=task.report.published)
     return _result(record)
 
