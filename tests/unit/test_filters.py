@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -61,6 +62,7 @@ def test_what_is_wrong_is_dropped_with_a_reason(rule: PairFilter, src: str, tgt:
     [
         (Copy(), "Das Museum ist geschlossen.", "The museum is closed."),
         (Copy(), "東京は大きい。", "Tokyo is large."),
+        (Copy(), "Matthew Henry Concise Commentary per SWORD", "Matthew Henry Concise Commentary for SWORD"),
         (Overlap(), "Anna und Tom", "Anna and Tom"),
         (Numbers(), "Sie hat 1.200.000 Einwohner.", "It has 1.2 million inhabitants."),
         (Numbers(), "该市有120万人口。", "The city has 1,200,000 inhabitants."),
@@ -87,6 +89,7 @@ def test_good_pairs_of_any_script_are_left_alone(rule: PairFilter, src: str, tgt
         ("The committee met on Tuesday evening.", "The committee met in the evening.", ("deu_Latn", "eng_Latn")),
         ("Der Rat tagte am Dienstag im Rathaus.", "Der Ausschuss tagte am Abend.", ("deu_Latn", "eng_Latn")),
         ("Совет собрался во вторник.", "The council met on Tuesday.", ("ukr_Cyrl", "eng_Latn")),
+        ("ホテルのレストランは午後に開きます。", "The hotel's restaurant opens.", ("zho_Hans", "eng_Latn")),
     ],
 )
 def test_a_side_in_another_language_is_dropped(src: str, tgt: str, langs: tuple[str, str]) -> None:
@@ -100,12 +103,61 @@ def test_a_side_in_another_language_is_dropped(src: str, tgt: str, langs: tuple[
         ("不到60年前，保守党在苏格兰拥有多数席位。", "The Conservatives held a majority.", ("zho_Hans", "eng_Latn")),
         ("玫瑰香水的味道充满了房间。", "The smell of roses filled the room.", ("zho_Hans", "eng_Latn")),
         ("ฉันรักเมืองนี้มาก", "I love this town very much.", ("tha_Thai", "eng_Latn")),
+        ("中国将会为气候变化的全球共识做出贡献。", "China will work for a global consensus.", ("zho_Hans", "eng_Latn")),
         ("OK, Tom", "Ok, Tom", ("deu_Latn", "eng_Latn")),
         ("Ni siyakuthanda kakhulu bantwana.", "We love you children.", ("xho_Latn", "eng_Latn")),
     ],
 )
 def test_languages_that_are_right_short_or_unknown_pass(src: str, tgt: str, langs: tuple[str, str]) -> None:
     assert accepts(Language(), src, tgt, langs=langs)
+
+
+GERMAN = ["Der Regen hört am Abend auf.", "Das Museum ist am Montag geschlossen.", "Wir gehen morgen nach Hause."]
+SPANISH = "El museo está cerrado los lunes y los martes por la tarde."
+PORTUGUESE = "O museu está fechado às segundas-feiras e não abre à noite."
+ENGLISH = "The museum is closed on Mondays and on Tuesday evenings."
+
+
+def of_sources(*texts: str, lang: str) -> PairBatch:
+    return batch(*((text, "It is closed today, they say.") for text in texts), langs=(lang, "eng_Latn"))
+
+
+def test_a_few_sides_in_a_third_language_are_dropped() -> None:
+    rule = Language().fitted([of_sources(*GERMAN * 66, SPANISH, lang="deu_Latn")])
+    assert rule.learnt == {"src_trust": 2.0, "tgt_trust": 2.0}
+    assert not accepts(rule, SPANISH, "It is closed today, they say.")
+    assert accepts(rule, GERMAN[0], "It is closed today, they say.")
+
+
+def test_where_a_language_is_often_taken_for_a_third_one_that_counts_for_less() -> None:
+    galician = ("glg_Latn", "eng_Latn")
+    spoiled = of_sources(*(PORTUGUESE for _ in range(60)), *GERMAN * 20, lang="glg_Latn")
+    rule = Language().fitted([spoiled])
+    assert rule.src_trust < Language().src_trust
+    assert rule.learnt["tgt_trust"] == 2.0
+    assert not accepts(Language(), PORTUGUESE, "It is closed.", langs=galician)
+    assert accepts(rule, PORTUGUESE, "It is closed.", langs=galician)
+    assert not accepts(rule, ENGLISH, "It is closed.", langs=galician), "the other side's language still counts"
+
+
+def test_few_sides_do_not_tell_how_far_the_identifier_is_right() -> None:
+    assert Language().fitted([of_sources(*([PORTUGUESE] * 40), lang="glg_Latn")]) == Language()
+
+
+def test_a_margin_that_is_not_known_is_under_every_ceiling() -> None:
+    unknown = PairBatch(["hoch"], ["high"], np.array([np.nan], np.float32), "deu_Latn", "eng_Latn")
+    rule = Ceiling(most=1.2)
+    assert rule.accept(rule.score(unknown)).tolist() == [True]
+    found = run_filters(lambda: [unknown], [Punctuation(most=-1)]).report.as_json()
+    assert found["filters"][0]["examples"][0]["margin"] is None
+    assert json.dumps(found, allow_nan=False)
+
+
+def test_examples_in_reports_are_short() -> None:
+    pairs = batch(("x" * 5000, "y" * 10))
+    (count,) = run_filters(lambda: [pairs], [Punctuation(most=-1)]).report.as_json()["filters"]
+    assert len(count["examples"][0]["src"]) == 301
+    assert count["examples"][0]["tgt"] == "y" * 10
 
 
 def of_lengths(ratio: float, count: int, seed: int = 0) -> PairBatch:
