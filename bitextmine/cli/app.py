@@ -12,15 +12,18 @@ from bitextmine.cli.embed import embed
 from bitextmine.cli.encoders import encoders
 from bitextmine.cli.evaluate import evaluate
 from bitextmine.cli.export import export
+from bitextmine.cli.filter import filter_pairs
 from bitextmine.cli.jobs import jobs
 from bitextmine.cli.keys import keys
 from bitextmine.cli.matrix import matrix
 from bitextmine.cli.mine import mine
 from bitextmine.cli.plan import calibrate_machine, plan
 from bitextmine.cli.prepare import prepare
+from bitextmine.cli.ray_check import ray_check
 from bitextmine.cli.score import score
 from bitextmine.cli.search import search
 from bitextmine.cli.serve import serve, worker
+from bitextmine.cli.threshold import threshold
 
 app = typer.Typer(
     name="bitextmine",
@@ -33,8 +36,10 @@ app = typer.Typer(
 app.command()(mine)
 app.command()(prepare)
 app.command()(matrix)
+app.command()(threshold)
 app.command()(score)
 app.command()(align)
+app.command(name="filter")(filter_pairs)
 app.command()(export)
 app.command()(embed)
 app.command()(plan)
@@ -44,6 +49,7 @@ app.add_typer(encoders, name="encoders")
 app.command()(serve)
 app.command()(doctor)
 app.command()(worker)
+app.command()(ray_check)
 app.add_typer(keys, name="keys")
 app.add_typer(corpora, name="corpora")
 app.add_typer(jobs, name="jobs")

@@ -203,7 +203,8 @@ class RayExecutor:
         before = {node.id for node in self._nodes}
         self._looked = float("-inf")
         self._look()
-        node_lost = bool(before - {node.id for node in self._nodes})
+        unreachable = isinstance(error, self._ray.exceptions.ActorUnavailableError)  # a node's end, not noticed yet
+        node_lost = unreachable or bool(before - {node.id for node in self._nodes})
         job.lost_nodes += node_lost
         job.deaths += not node_lost
         self._ray.kill(actor.handle)  # if it is only unreachable, it must not go on beside the next

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ def load_ray() -> Any:
 
 @contextmanager
 def connected(address: str) -> Iterator[Any]:
-    """The module `ray`, connected inside the block.
+    """The module `ray`, connected inside the block. What is printed meanwhile goes to standard error: Ray prints too.
 
     Args:
         address: `host:port` of a cluster that this machine is a node of; or `local`: one is started here, with all
@@ -77,14 +77,15 @@ def connected(address: str) -> Iterator[Any]:
     else:
         check_address(address)
         check_tokens(address)
-    try:
-        ray.init(**options, logging_level="WARNING", log_to_driver=False, configure_logging=False)
-    except Exception as error:
-        raise _refused(address, error) from error
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
+    with redirect_stdout(sys.stderr):
+        try:
+            ray.init(**options, logging_level="WARNING", log_to_driver=False, configure_logging=False)
+        except Exception as error:
+            raise _refused(address, error) from error
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
 
 
 def check_address(address: str) -> None:

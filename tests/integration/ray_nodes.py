@@ -25,7 +25,7 @@ _START_SECONDS = 120
 
 
 def marked(mark: str) -> list[psutil.Process]:
-    """The processes that have the mark in their environment, and their children: Ray's overwrite theirs with a title."""
+    """The processes with the mark in their environment, and their children: Ray overwrites theirs with a title."""
     found: set[psutil.Process] = set()
     for pid in psutil.pids():
         with suppress(OSError, psutil.Error):
@@ -39,10 +39,14 @@ def marked(mark: str) -> list[psutil.Process]:
 class RayNode:
     """A node: a raylet and its workers, of the head also the cluster's own processes."""
 
-    def __init__(self, arguments: list[str], environment: dict[str, str]) -> None:
+    def __init__(self, arguments: list[str], environment: dict[str, str], hidden: Path | None = None) -> None:
+        """`hidden` is a directory where the node sees another than the rest does; that takes root."""
         self.mark = secrets.token_hex(8)
+        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--num-cpus=1", *arguments]
+        if hidden is not None:
+            command = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(hidden), *command]
         self._process = subprocess.Popen(
-            mortal([sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--num-cpus=1", *arguments]),
+            mortal(command),
             env={**environment, MARK: self.mark},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -98,15 +102,15 @@ class RayCluster:
         head = ["--head", f"--port={self._port}", f"--temp-dir={self._folder}", "--include-dashboard=false"]
         self._start([*head, f"--dashboard-port={_free_port()}", f"--ray-client-server-port={_free_port()}"])
 
-    def add_node(self, *arguments: str, **environment: str) -> RayNode:
-        return self._start([f"--address={self.address}", *arguments], environment)
+    def add_node(self, hidden: Path | None = None) -> RayNode:
+        return self._start([f"--address={self.address}"], hidden)
 
     def stop(self) -> None:
         for node in reversed(self.nodes):
             node.kill()
 
-    def _start(self, arguments: list[str], environment: dict[str, str] | None = None) -> RayNode:
-        node = RayNode([*arguments, "--object-store-memory=80000000"], {**self.environment, **(environment or {})})
+    def _start(self, arguments: list[str], hidden: Path | None = None) -> RayNode:
+        node = RayNode([*arguments, "--object-store-memory=80000000"], self.environment, hidden)
         self.nodes.append(node)
         node.wait()
         return node
