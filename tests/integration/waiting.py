@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import psutil
 
-PATIENCE = 40.0  # seconds; what a loaded machine with two cores may need
+PATIENCE = 120.0  # seconds; what a machine with two cores may need that has much else to do
 
 
 def wait_until(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
