@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: help demo serve test check format openapi fuzz bench constraints images compose-smoke deploy-check clean
+.PHONY: help demo serve test check format openapi fuzz bench constraints images compose-smoke deploy-check dist clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -60,8 +60,22 @@ compose-smoke: images $(VENV)/.cpu  ## bring the containers up, run the demo aga
 deploy-check:  ## ask hadolint, checkov, kubectl and others about docker/ and deploy/
 	deploy/check.sh
 
+dist: export SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2> /dev/null || date +%s)
+dist: TOOLS := build/tools/bin
+dist: $(VENV)/bin/python  ## build wheel and sdist, install the wheel elsewhere and try it, list what it installs (SBOM)
+	rm -rf build dist
+	$(PYTHON) -m venv build/tools
+	$(TOOLS)/pip install -q --disable-pip-version-check build==1.6.1 cyclonedx-bom==7.5.0 -c constraints.txt
+	PIP_CONSTRAINT=$(CURDIR)/docker/constraints-build.txt $(TOOLS)/python -m build -q --outdir dist .
+	$(PYTHON) -m venv --without-pip build/installed
+	$(TOOLS)/pip --python build/installed install -q --disable-pip-version-check -c constraints.txt "$$(ls dist/*.whl)[cpu]"
+	$(TOOLS)/python deploy/check_installed.py build/installed/bin
+	$(TOOLS)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	  -o "$$(ls dist/*.tar.gz | sed 's/\.tar\.gz$$/.cdx.json/')" build/installed/bin/python
+	cd dist && sha256sum * > SHA256SUMS && cat SHA256SUMS
+
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) .demo .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .demo build dist .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "Python 3.11 to 3.13 is needed: make PYTHON=python3.12 ...")'
