@@ -70,7 +70,7 @@ dist: $(VENV)/bin/python  ## build wheel and sdist, install the wheel elsewhere 
 	$(PYTHON) -m venv --without-pip build/installed
 	$(TOOLS)/pip --python build/installed install -q --disable-pip-version-check -c constraints.txt "$$(ls dist/*.whl)[cpu]"
 	$(TOOLS)/python deploy/check_installed.py build/installed/bin
-	$(TOOLS)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	$(TOOLS)/cyclonedx-py environment --output-reproducible \
 	  -o "$$(ls dist/*.tar.gz | sed 's/\.tar\.gz$$/.cdx.json/')" build/installed/bin/python
 	cd dist && sha256sum * > SHA256SUMS && cat SHA256SUMS
 
