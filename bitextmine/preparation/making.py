@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from bitextmine.artifacts import ArtifactStore, Staging
-from bitextmine.corpus import Corpus, Reason
+from bitextmine.corpus import Corpus, CorpusFile, Reason, check_readable
 from bitextmine.corpus.build import continue_corpus
 from bitextmine.corpus.cleaning import SentenceBlock
 from bitextmine.corpus.corpus import COPIES, SENTENCES
@@ -141,8 +141,9 @@ def _sifted(
         CorpusInputError: a source is unusable.
     """
     reader = SourceReader(wanted.lang, wanted.parameters)
-    done, total = 0, sum(source.path.stat().st_size for source in sources)
-    for source in sources:
+    sizes = [check_readable(CorpusFile(source.path, wanted.lang)) for source in sources]
+    done, total = 0, sum(sizes)
+    for source, size in zip(sources, sizes, strict=True):
         refused, lines, usable = RefusalLog(), 0, 0
         for block in reader.blocks(source):
             refused.add(block.sentences.refused)
@@ -152,7 +153,7 @@ def _sifted(
             progress(STAGE, min(done + block.consumed, total), total)
         if not usable and set(refused.counts) - {Reason.EMPTY.value}:
             raise CorpusInputError(refused.why_empty(source.label, "sentence", lines), code="empty-corpus")
-        done += source.path.stat().st_size
+        done += size
         yield source, lines
     progress(STAGE, total, total)
 

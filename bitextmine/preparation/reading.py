@@ -28,7 +28,7 @@ from bitextmine.preparation.sentences import lines_in, sentences_in
 from bitextmine.preparation.sources import SourceKind
 from bitextmine.preparation.tidying import tidier
 
-_BLOCK_SENTENCES = 16_384  # of documents, before they are passed on
+_BLOCK_SENTENCES, _BLOCK_CHARS = 16_384, 4_000_000  # of documents, before they are passed on
 _WIKI = b"<doc "
 
 
@@ -162,19 +162,20 @@ class SourceReader:
                     yield Refusal(number, refusal.reason, refusal.detail), block.consumed
 
     def _recorded(self, records: Iterator[tuple[Record | Refusal, int]]) -> Iterator[SourceBlock]:
-        block = SourceBlock()
+        block, chars = SourceBlock(), 0
         for record, block.consumed in records:
             block.lines += 1
             if isinstance(record, Refusal):
                 block.sentences.refused.append(record)
-            elif (chars := len(record.text)) > (most := self._parameters.max_document_chars):
-                detail = f"{chars:,} characters, more than {most:,}"
+            elif len(record.text) > (most := self._parameters.max_document_chars):
+                detail = f"{len(record.text):,} characters, more than {most:,}"
                 block.sentences.refused.append(Refusal(record.line, Reason.TOO_LONG, detail))
             else:
                 self._add(record, block.sentences)
-            if len(block.sentences.texts) + block.lines >= _BLOCK_SENTENCES:
+                chars += len(record.text)
+            if chars >= _BLOCK_CHARS or len(block.sentences.texts) + block.lines >= _BLOCK_SENTENCES:
                 yield block
-                block = SourceBlock(consumed=block.consumed)
+                block, chars = SourceBlock(consumed=block.consumed), 0
         yield block
 
     def _add(self, record: Record, block: SentenceBlock) -> None:

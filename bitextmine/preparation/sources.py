@@ -40,6 +40,8 @@ def expand_sources(patterns: Sequence[str], base: Path) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for pattern in patterns:
+        if not pattern or "\0" in pattern:
+            raise CorpusInputError(f"{pattern!r} names no file", code="file-not-found")
         files = _matching(pattern, base)
         if not files:
             raise CorpusInputError(f"no file matches {pattern!r}", code="file-not-found")

@@ -142,6 +142,25 @@ def test_documents_are_split_and_paragraphs_never_merged(lang: str, text: str, e
     assert sentences_in(text, parse_language(lang)) == expected
 
 
+def test_a_line_that_the_splitter_fails_on_stays_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sentencex import segment
+
+    def panics(failing: str) -> BaseException:
+        try:
+            segment("de", failing)
+        except BaseException as error:
+            return error
+        raise AssertionError("sentencex was mended: leave the plain spaces and this out")
+
+    panic = panics("C\u00a0. .")
+
+    def failing(code: str, line: str) -> list[str]:
+        raise panic
+
+    monkeypatch.setattr("bitextmine.preparation.sentences.segment", failing)
+    assert sentences_in("Eins. Zwei.\nDrei.", "deu_Latn") == ["Eins. Zwei.", "Drei."]
+
+
 @pytest.mark.parametrize(
     ("wanted", "lang", "given", "expected"),
     [

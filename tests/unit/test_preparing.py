@@ -347,6 +347,8 @@ def test_patterns_are_expanded_in_order(tmp_path: Path) -> None:
     ("pattern", "said", "code"),
     [
         ("empty", "the directory empty has no files", "file-not-found"),
+        ("", "'' names no file", "file-not-found"),
+        ("a\0b", r"'a\\x00b' names no file", "file-not-found"),
         ("*.xyz", r"no file matches '\*\.xyz'", "file-not-found"),
         ("missing.txt", "cannot read .*missing.txt: No such file", "file-not-found"),
         ("mixed", "mixed matches files of different formats: .*a.txt is text, .*b.jsonl is jsonl", "mixed-formats"),
@@ -439,6 +441,26 @@ def test_a_broken_file_is_named_and_nothing_is_published(
         prepare([good, path], "de", store)
     assert not list(store.root.glob("corpus/*"))
     assert not list(store.root.glob(".staging/*"))
+
+
+def test_surrogates_and_strange_spaces_cost_a_sentence_at_most(tmp_path: Path, store: ArtifactStore) -> None:
+    text = "Ein guter Satz. Halb \ud83d ein Zeichen. Herr A\u00a0. ging. Noch ein guter Satz."
+    corpus = prepare([jsonl(tmp_path / "a.jsonl", {"text": text, "title": "T"})], "de", store)
+    texts = [row[0] for row in rows_of(corpus, "text")]
+    assert texts[0] == "Ein guter Satz."
+    assert texts[-1].endswith("Noch ein guter Satz.")
+    assert corpus.summary["refused"] == {"control-character": 1}
+
+
+def test_documents_longer_than_a_block_stay_in_order(
+    tmp_path: Path, store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = [{"text": f"Satz {n} von vielen.\nUnd Satz {n} von anderen.", "id": n} for n in range(50)]
+    path = jsonl(tmp_path / "a.jsonl", *records)
+    whole = rows_of(prepare([path], "de", store), "text", "id", "line")
+    assert len(whole) == 100
+    monkeypatch.setattr("bitextmine.preparation.reading._BLOCK_CHARS", 100)
+    assert rows_of(prepare([path], "de", ArtifactStore(tmp_path / "other")), "text", "id", "line") == whole
 
 
 def test_nothing_to_prepare_is_said(tmp_path: Path, store: ArtifactStore) -> None:
