@@ -21,6 +21,7 @@ from bitextmine.matrix.bench import Bench
 from bitextmine.matrix.histogram import margin_histogram
 from bitextmine.matrix.parameters import MatrixParameters
 from bitextmine.matrix.sources import CorpusSource, read_source
+from bitextmine.matrix.threshold import with_threshold
 from bitextmine.mining import mine, plan_mining
 from bitextmine.progress import Progress, silent
 
@@ -74,9 +75,8 @@ def _mined(
     src, tgt = corpora
     encoder, rates = bench.open_encoder(), load_calibration(Path(bench.data_dir or bench.root))
     plan = plan_mining(src, tgt, encoder, wanted.mining, resources=bench.resources, calibration=rates)
-    return mine(src, tgt, encoder, store, wanted.mining, plan=plan, progress=progress), {
-        "value": wanted.mining.threshold
-    }
+    mining, said = with_threshold((src, tgt), encoder, store, wanted, plan=plan, progress=progress)
+    return mine(src, tgt, encoder, store, mining, plan=plan, progress=progress), said
 
 
 def _plain(summary: Any) -> dict[str, Any]:

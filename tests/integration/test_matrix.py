@@ -98,6 +98,37 @@ def test_the_same_pairs_as_mining_each_pair_by_itself(folder: Path) -> None:
         assert (folder / "alone.parquet").read_bytes() == content
 
 
+def test_a_precision_that_nothing_promises_leaves_no_pairs_and_says_why(folder: Path) -> None:
+    write_corpora(folder, 60, f"precision = 0.95\n{SETTINGS}")
+    assert run(["matrix", "run.toml"]) == 0
+    for pair in report(folder)["pairs"]:
+        assert (pair["state"], pair["result"]["pairs"]) == ("done", 0)
+        assert pair["result"]["threshold"]["code"] == "precision-unknown"
+    (page,) = (folder / "data" / "matrices").glob("*/report.html")
+    assert "no threshold can be chosen" in page.read_text()
+
+
+def test_a_precision_gives_each_pair_a_threshold_of_its_own(folder: Path) -> None:
+    """Half of the sentences have a partner: what is promised of the pairs above the threshold holds."""
+    for lang, word in WORDS.items():
+        partnered = numbered(word, 1500).decode().splitlines()[:750]
+        others = (f"{word[::-1]} {lang}{n * 31 % 977} ward {n * 7 % 613} {lang} {n}" for n in range(750))
+        (folder / f"{lang}.txt").write_text("\n".join([*partnered, *others]) + "\n")
+    tables = "".join(f'[corpora.{lang}]\nfiles = ["{lang}.txt"]\n' for lang in WORDS)
+    (folder / "run.toml").write_text(f"precision = 0.6\n{SETTINGS}{tables}")
+    assert run(["matrix", "run.toml"]) == 0
+    results = [pair["result"] for pair in report(folder)["pairs"]]
+    chosen = [result for result in results if result["threshold"]["value"] is not None]
+    assert len(chosen) >= PAIRS // 2
+    assert all(result["pairs"] == 0 and result["threshold"]["why"] for result in results if result not in chosen)
+    for result in chosen:
+        threshold = result["threshold"]
+        assert threshold["low"] <= threshold["precision"] <= threshold["high"]
+        assert 0.6 <= threshold["precision"]
+        assert result["pairs"] == threshold["pairs"]
+    assert len({result["threshold"]["value"] for result in chosen}) == len(chosen)
+
+
 def test_the_plan_alone_mines_nothing(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["matrix", "run.toml", "--plan"]) == 0
     said = capfd.readouterr().err
