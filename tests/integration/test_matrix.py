@@ -124,7 +124,7 @@ def test_a_precision_gives_each_pair_a_threshold_of_its_own(folder: Path) -> Non
     for result in chosen:
         threshold = result["threshold"]
         assert threshold["low"] <= threshold["precision"] <= threshold["high"]
-        assert 0.6 <= threshold["precision"]
+        assert threshold["precision"] >= 0.6
         assert result["pairs"] == threshold["pairs"]
     assert len({result["threshold"]["value"] for result in chosen}) == len(chosen)
 
