@@ -1,8 +1,9 @@
-"""Plots from the JSON files of mining_engine.py: one PNG each into a directory.
+"""Plots from the JSON files of mining_engine.py and alignment.py: one PNG each into a directory.
 
     time.png       seconds against rows, a line for each method and data set
     agreement.png  share of exact's pairs mined against seconds, at the most rows that were measured in full
     bytes.png      bytes a vector
+    alignment.png  seconds, and points of the table that were looked at, against the length of the documents
 
 Marks drawn hollow are extrapolated; skipped and stopped ones are left out.
 """
@@ -28,11 +29,16 @@ Run = dict[str, Any]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("json", type=Path, nargs="+", help="what mining_engine.py --json wrote")
+    parser.add_argument("json", type=Path, nargs="+", help="what mining_engine.py or alignment.py --json wrote")
     parser.add_argument("--out", type=Path, default=Path(), help="directory of the PNG files")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    runs = [run for path in arguments.json for run in read(path)]
+    engine = [path for path in arguments.json if not aligned(path)]
+    for path in set(arguments.json) - set(engine):
+        draw_alignment(aligned(path), arguments.out / "alignment.png")
+    if not engine:
+        return
+    runs = [run for path in engine for run in read(path)]
     for name, draw in (("time", draw_time), ("agreement", draw_agreement), ("bytes", draw_bytes)):
         groups = sorted({run["group"] for run in runs})
         figure, axes = plt.subplots(1, len(groups), figsize=(6.5 * len(groups), 4.8), squeeze=False)
@@ -51,6 +57,29 @@ def read(path: Path) -> list[Run]:
     asked = measured["signature"]["parameters"]
     group = f"{asked['data']}, {asked['dims']} dimensions, k={asked['k']}, {asked['threads']} threads"
     return [run | {"rows": asked["rows"], "group": group} for run in measured["runs"] if "seconds" in run]
+
+
+def aligned(path: Path) -> list[Run]:
+    """The timed runs of a file of alignment.py; none in others."""
+    return [run for run in json.loads(path.read_text(encoding="utf-8"))["runs"] if "align_seconds" in run]
+
+
+def draw_alignment(runs: list[Run], path: Path) -> None:
+    figure, panels = plt.subplots(1, 2, figsize=(13, 4.8))
+    lengths = [run["sentences"] for run in runs]
+    panels[0].plot(lengths, [run["align_seconds"] for run in runs], "o-", color=COLOURS[0])
+    panels[0].set(xlabel="sentences a side", ylabel="seconds to align, block vectors to beads")
+    panels[1].plot(lengths, [run["points"] for run in runs], "o-", color=COLOURS[0], label="looked at")
+    panels[1].plot(lengths, [run["all_points"] for run in runs], "o--", color=COLOURS[1], label="all")
+    panels[1].set(xscale="log", yscale="log", xlabel="sentences a side", ylabel="points of the finest table")
+    panels[1].legend(fontsize=8)
+    for panel in panels:
+        panel.grid(alpha=0.3)
+        panel.xaxis.set_major_formatter("{x:,g}")
+    figure.tight_layout()
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+    print(path)
 
 
 def draw_time(panel: Any, runs: list[Run]) -> None:
