@@ -38,6 +38,7 @@ from bitextmine.client.results import (
     Stage,
 )
 from bitextmine.client.scoring import PairScore, Scores
+from bitextmine.client.words import WordAlignment, WordAlignments
 from bitextmine.errors import ServiceError
 
 __all__ = [
@@ -77,4 +78,6 @@ __all__ = [
     "Stage",
     "Statistics",
     "UploadState",
+    "WordAlignment",
+    "WordAlignments",
 ]

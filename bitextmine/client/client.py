@@ -21,6 +21,7 @@ from bitextmine.client.scoring import Scoring
 from bitextmine.client.searching import Searching
 from bitextmine.client.status import Status
 from bitextmine.client.uploads import Uploads
+from bitextmine.client.words import AligningWords
 from bitextmine.errors import ParameterError
 
 KEY_VARIABLE = "BITEXTMINE_KEY"
@@ -28,7 +29,15 @@ TIMEOUT_SECONDS = 60.0
 REPEATS = 6  # with the pauses between them, half a minute
 
 
-class Operations(Mining[Mode], Matrices[Mode], Searching[Mode], Scoring[Mode], Embedding[Mode], Status[Mode]):
+class Operations(
+    Mining[Mode],
+    Matrices[Mode],
+    Searching[Mode],
+    Scoring[Mode],
+    Embedding[Mode],
+    AligningWords[Mode],
+    Status[Mode],
+):
     """What both clients can do."""
 
     def __init__(self, connection: Mode) -> None:

@@ -201,6 +201,15 @@ class Encoder:
         """
         return self._load().tokenizer(sentences)
 
+    def token_spans(self, sentence: str) -> list[tuple[int, int]]:
+        """Which characters of a sentence each of its tokens stands for, as if it were of any length; (0, 0) for marks.
+
+        Raises:
+            ParameterError: `no-token-vectors`: its tokenizer does not tell.
+            EncoderError, InputError: as `encode`.
+        """
+        return self._load().tokenizer.spans(sentence)
+
     def encode_batch(self, sentences: Sequence[str]) -> NDArray[np.float32]:
         """Encode a few sentences, at least one, as a single batch padded to the longest: (n, dims) float32.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from bitextmine.encoders.laser_text import laser_text
 from bitextmine.encoders.tokenizer import Tokens, joined_tokens, utf8
-from bitextmine.errors import EncoderError
+from bitextmine.errors import EncoderError, ParameterError
 
 # fairseq's dictionaries begin with these four, which their files leave out.
 SPECIAL_SYMBOLS = ("<s>", "<pad>", "</s>", "<unk>")
@@ -58,6 +58,10 @@ class LaserTokenizer:
                 truncated += 1
             tokens.append([*ids, END])
         return joined_tokens(tokens, truncated)
+
+    def spans(self, sentence: str) -> list[tuple[int, int]]:
+        """See `Tokenizer`: it does not tell, since LASER rewrites a text before it cuts it."""
+        raise ParameterError("LASER's tokenizer does not tell where its tokens are", code="no-token-vectors")
 
 
 def vocabulary_file(symbols: Iterable[str]) -> bytes:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -52,6 +52,15 @@ class Tokenizer(Protocol):
             InputError: a sentence holds a lone surrogate, so that it is not text.
         """
 
+    def spans(self, sentence: str) -> list[tuple[int, int]]:
+        """Which characters of a sentence each of its tokens stands for, of however many; (0, 0) of marks, the prefix
+        and spaces.
+
+        Raises:
+            InputError: as above.
+            ParameterError: `no-token-vectors`: it does not tell.
+        """
+
 
 class SentencePieceTokenizer:
     """A SentencePiece model that puts its begin and end marks around every sentence. Shared by threads."""
@@ -85,6 +94,15 @@ class SentencePieceTokenizer:
                 truncated += 1
         return joined_tokens(pieces, truncated)
 
+    def spans(self, sentence: str) -> list[tuple[int, int]]:
+        """See `Tokenizer`."""
+        text = self._prefix + sentence
+        content = utf8(text)
+        pieces = self._model.encode(content, return_type="proto").pieces  # their places are counted in bytes
+        places = [0, *accumulate(byte & 0xC0 != 0x80 for byte in content)]  # characters before each byte
+        spans = [(places[piece.begin], places[piece.end]) for piece in pieces]
+        return [(0, 0), *_spans_within(text, spans, len(self._prefix)), (0, 0)]
+
 
 class JsonTokenizer:
     """A `tokenizer.json` of the tokenizers library, which has the marks of a sentence in its own template."""
@@ -112,6 +130,21 @@ class JsonTokenizer:
         # Without marks an empty sentence has no token; it must have a vector, of no meaning.
         pieces = [encoding.ids or [0] for encoding in encodings]
         return joined_tokens(pieces, sum(bool(encoding.overflowing) for encoding in encodings))
+
+    def spans(self, sentence: str) -> list[tuple[int, int]]:
+        """See `Tokenizer`."""
+        text = utf8(self._prefix + sentence).decode()
+        return _spans_within(text, self._model.encode(text).offsets, len(self._prefix))
+
+
+def _spans_within(text: str, spans: Iterable[tuple[int, ...]], prefix: int) -> list[tuple[int, int]]:
+    """Spans of a text as spans of what follows its prefix, without the spaces that they begin with."""
+    found = []
+    for start, stop in spans:
+        first = max(start, prefix)
+        first += len(text[first:stop]) - len(text[first:stop].lstrip())
+        found.append((first - prefix, stop - prefix) if first < stop else (0, 0))
+    return found
 
 
 def joined_tokens(pieces: list[list[int]], truncated: int) -> Tokens:

@@ -35,6 +35,7 @@ from bitextmine_service.routes import (
     score,
     search,
     uploads,
+    words,
 )
 from bitextmine_service.searching import SearchPool
 from bitextmine_service.settings import ServiceSettings
@@ -84,6 +85,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         embeddings,
         search,
         score,
+        words,
         corpora,
         uploads,
         indexes,

@@ -54,7 +54,7 @@ class Watched:
 
     def check(self) -> None:
         wrong = [each for each in self._wrong if not any(part in each for part in self.expected)]
-        assert not wrong, wrong
+        assert not wrong, "\n".join(wrong)
 
 
 @pytest.fixture

@@ -133,6 +133,24 @@ def test_sentences_are_shown_as_text_in_their_direction(watched: Watched) -> Non
     assert right.evaluate("element => [element.lang, getComputedStyle(element).direction]") == ["ar", "rtl"]
 
 
+def test_words_that_stand_for_each_other_are_marked(watched: Watched) -> None:
+    page = watched.page
+    page.locator("#which").select_option("best")
+    page.click("#show")
+    expect(page.locator("#pairs caption")).to_contain_text("The best pairs")
+    row = page.locator("#pairs tbody tr").filter(has_text="بيت").first
+    before = row.inner_text()
+    row.hover()
+    word = row.locator(".sentence").first.locator(".word", has_text="museum")
+    word.hover()
+    expect(row.locator(".sentence").nth(1).locator(".linked")).to_have_text("museum")
+    assert row.inner_text() == before
+    row.get_by_role("button", name="Good").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#said")).to_contain_text(":")
+    accessible(page)
+
+
 def test_a_bitext_is_deleted_with_its_judgements(running: Service, watched: Watched) -> None:
     api = running.api
     api.succeeded(api.mine("ar", "de", k=2))

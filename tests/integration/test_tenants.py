@@ -123,7 +123,7 @@ def test_what_one_tenant_has_is_to_another_what_never_was(ours: Tenant, theirs: 
 PAGES = ["/v1/corpora", "/v1/jobs", "/v1/bitexts"]
 HARMLESS = {  # the same for all, whoever has what
     "GET /docs", "GET /livez", "GET /readyz", "GET /metrics", "GET /v1/encoders", "GET /v1/models",
-    "POST /v1/embeddings", "OPTIONS /v1/uploads",
+    "POST /v1/embeddings", "POST /v1/word-alignments", "OPTIONS /v1/uploads",
 }  # fmt: skip
 MAKES_ITS_OWN = {"POST /v1/corpora", "POST /v1/uploads"}
 LISTS = {f"GET {path}" for path in PAGES}

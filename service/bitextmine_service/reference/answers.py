@@ -85,6 +85,16 @@ ANSWERS: dict[str, Any] = {
     "list_corpora": {"items": [_CORPUS], "next_cursor": "cDE"},
     "get_bitext": _BITEXT,
     "list_bitexts": {"items": [_BITEXT], "next_cursor": None},
+    "align_words_of_pairs": {
+        "alignments": [
+            {
+                "src_words": [[0, 2], [3, 10], [11, 16], [16, 17]],
+                "tgt_words": [[0, 2], [3, 8], [9, 14], [14, 15]],
+                "links": [[0, 0], [1, 1], [2, 2], [3, 3]],
+            }
+        ],
+        "encoder": "muse",
+    },
     "get_histogram": {
         "pairs": 211,
         "edges": [1.100164, 1.671138, 2.242112],

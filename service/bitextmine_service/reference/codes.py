@@ -60,6 +60,7 @@ CODES: dict[str, str] = {
     "get_refused_pairs": "bitext-not-found invalid-cursor artifact-damaged",
     "get_rejected_pairs": "bitext-not-found invalid-cursor invalid-filters artifact-damaged",
     "delete_bitext": "bitext-not-found",
+    "align_words_of_pairs": f"{_ENCODER} body-too-large queue-full no-token-vectors",
     "get_histogram": "bitext-not-found artifact-damaged",
     "sample_pairs": "bitext-not-found invalid-threshold artifact-damaged",
     "get_judgements": "bitext-not-found artifact-damaged",

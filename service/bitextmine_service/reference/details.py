@@ -43,6 +43,7 @@ DETAILS: dict[str, str] = {
     "job-unfinished": "job 0660e193a3b2d7b7dd1d14 is running; cancel it or wait",
     "invalid-name": "two corpora are named 'news-de'",
     "no-pairs": "there is no pair to mine: give corpora in two languages or more",
+    "no-token-vectors": "encoder labse has no vectors of tokens: those of muse and e5-small are known",
     "pair-not-found": "bitext f2e862cbcb47457d4541cf47134e0da2 has no pair of src_row 134 and tgt_row 7",
     "same-language": "'news-de' and 'web-de' are both in deu_Latn: a pair has two languages",
     "unknown-corpus": "there is no corpus 'news-fr'; there are news-de, news-en",

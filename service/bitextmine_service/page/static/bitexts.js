@@ -5,6 +5,7 @@ import { all, answered, get, save, send } from "./api.js";
 import { doing, problem } from "./shell.js";
 import { Threshold } from "./threshold.js";
 import { Judging } from "./judging.js";
+import { Words } from "./words.js";
 import { filtersView } from "./filters.js";
 import { duration, language, score, time, whole } from "./format.js";
 
@@ -23,9 +24,9 @@ async function list() {
   const found = await all("v1/bitexts");
   const rows = found.map((each) => [
     el("a", { href: `./bitexts?id=${each.id}` }, `${each.src_source || "(no name)"}, ${each.tgt_source || "(no name)"}`),
-    `${language(each.src_lang)}, ${language(each.tgt_lang)}`, number(whole(each.pairs)), each.encoder, time(each.created),
+    `${language(each.src_lang)}, ${language(each.tgt_lang)}`, number(whole(each.pairs)), each.encoder, each.filtered_from ? "filtered" : each.made_by, time(each.created),
   ]);
-  const head = ["Made of", "Languages", "#Pairs", "Encoder", "Made"];
+  const head = ["Made of", "Languages", "#Pairs", "Encoder", "By", "Made"];
   show(byId("bitexts"), rows.length ? table("Bitexts, the newest first", head, rows)
     : el("p", { class: "note" }, "There is none yet: ", el("a", { href: "./jobs" }, "mine two corpora"), "."));
 }
@@ -93,7 +94,7 @@ async function open(id) {
   byId("bitext").hidden = false;
   describe();
   threshold = new Threshold(() => get(path("/histogram"), { bins: 120 }));
-  judging = new Judging(path("/judgements"), { src: bitext.src_lang, tgt: bitext.tgt_lang }, () => threshold.load());
+  judging = new Judging(path("/judgements"), { src: bitext.src_lang, tgt: bitext.tgt_lang }, new Words(bitext.encoder), () => threshold.load());
   show(byId("filters"), filtersView(bitext));
   const listening = [["download-form", "submit", "download", download], ["pairs-form", "submit", "show", showPairs],
     ["delete", "click", "delete", remove], ["download-judged", "click", "download-judged", downloadJudged]];

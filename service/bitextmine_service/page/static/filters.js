@@ -14,7 +14,7 @@ export function filtersView(bitext) {
   const place = el("div", { "aria-live": "polite" });
   const before = bitext.unfiltered_pairs;
   const rows = bitext.filters.map((filter) => {
-    const button = el("button", { type: "button", class: "quiet", disabled: !filter.dropped }, filter.name);
+    const button = el("button", { type: "button", class: "quiet small", disabled: !filter.dropped }, filter.name);
     button.addEventListener("click", () => doing(button, () => rejected(bitext, filter.name, place)));
     return [button, number(whole(filter.dropped)), number(percent(filter.dropped / before, 1)), number(whole(filter.alone))];
   });

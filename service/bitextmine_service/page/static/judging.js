@@ -12,9 +12,9 @@ function name(pair) {
 }
 
 export class Judging {
-  /** `path` of the judgements, `langs` of the sides; `changed` is called after each verdict. */
-  constructor(path, langs, changed) {
-    Object.assign(this, { path, langs, changed });
+  /** `path` of the judgements, `langs` of the sides, `words` that rows show; `changed` is called after each verdict. */
+  constructor(path, langs, words, changed) {
+    Object.assign(this, { path, langs, words, changed });
     this.verdicts = new Map();
   }
 
@@ -31,6 +31,7 @@ export class Judging {
     const element = pairTable(caption, pairs, this.langs, { head: ["Verdict"], more: (pair) => [this.buttons(pair)] });
     const rows = [...element.querySelectorAll("tbody tr")];
     rows.forEach((row, index) => {
+      this.words.watch(row, pairs[index]);
       row.addEventListener("keydown", (event) => this.pressed(event, pairs[index], rows, index));
     });
     return element;

@@ -29,7 +29,7 @@ function ofBitexts(bitexts) {
 function ofReport({ pairs, corpora }) {
   return pairs.map((pair) => ({
     src_lang: pair.src_lang, tgt_lang: pair.tgt_lang, name: `${pair.src}, ${pair.tgt}`, state: pair.state, error: pair.error,
-    pairs: pair.result.pairs ?? null, threshold: pair.result.threshold ?? null,
+    pairs: pair.result.pairs ?? null, threshold: pair.result.threshold?.value ?? null,
     share: pair.result.pairs === undefined ? null : share(pair.result.pairs, corpora[pair.src].sentences, corpora[pair.tgt].sentences),
     href: pair.result.bitext ? `./bitexts?id=${pair.result.bitext}` : null,
   }));
@@ -57,7 +57,7 @@ async function report(id) {
   try {
     cells = ofReport(await get(`v1/matrix-jobs/${id}/report`));
   } catch (error) {
-    if (error.code !== "matrix-not-found") throw error; // it has not begun
+    if (error.code !== "matrix-not-found") throw error; // it ended before it had begun
   }
   draw();
 }
@@ -70,14 +70,16 @@ function inWords(job) {
 /** Show a matrix job, and follow it while it runs. */
 async function showJob(id) {
   let job = await get(`v1/jobs/${encodeURIComponent(id)}`);
-  await report(id);
+  const begun = () => isOver(job) || job.stages?.length > 0; // only then there is a report
+  if (begun()) await report(id);
   const tell = () => show(byId("matrix-state"), el("p", {}, el("span", { class: `state ${job.state}`, id: "matrix-job-state" }, job.state),
     ` ${inWords(job)} `, el("a", { href: `./jobs?id=${job.id}` }, "the job")), job.error ? el("p", { class: "problem" }, job.error.detail) : null);
   tell();
   if (isOver(job)) return;
-  const looking = setInterval(() => report(id).then(tell).catch(problem), LOOK_EVERY);
+  const looking = setInterval(() => begun() && report(id).then(tell).catch(problem), LOOK_EVERY);
+  const onProgress = () => { job = { ...job, stages: [true] }; };
   try {
-    job = (await follow(id, { onJob: (state) => { job = state; tell(); } })) ?? job;
+    job = (await follow(id, { onProgress, onJob: (state) => { job = state; tell(); } })) ?? job;
   } finally {
     clearInterval(looking);
   }

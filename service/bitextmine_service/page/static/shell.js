@@ -29,9 +29,12 @@ byId("key-forget").addEventListener("click", () => {
   location.reload();
 });
 
+let leaving = false;
+addEventListener("pagehide", () => { leaving = true; });
+
 /** Show what went wrong. */
 export function problem(error) {
-  if (error.name === "AbortError" || error.status === 401) return;
+  if (leaving || error.name === "AbortError" || error.status === 401) return;
   if (!(error.code ?? "")) console.error(error);
   const code = error.code ? el("code", {}, error.code) : null;
   show(byId("problem"), el("p", { class: "problem" }, el("strong", {}, "That did not work: "), error.message, " ", code,

@@ -1,0 +1,65 @@
+"""The matrix: a job sent from the page, its report as it grows, and a heat map that leads to bitexts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+expect = playwright.expect
+
+from tests.browser.conftest import Watched, accessible  # noqa: E402
+from tests.browser.walking import PATIENCE, numbered_lines  # noqa: E402
+from tests.integration.service import ENCODER, Service, service, text_of  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def running(browser: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with service(tmp_path_factory.mktemp("matrix")) as started:
+        for name, lang, word in (("de", "deu", "Haus"), ("en", "eng", "house"), ("fr", "fra", "gare")):
+            started.api.succeeded(started.api.upload(name, text_of(*numbered_lines(word, 30)), lang))
+        yield started
+        assert "Traceback" not in started.api.process.log + started.worker.log
+
+
+def test_all_pairs_of_corpora_are_mined_and_lead_to_their_bitexts(
+    running: Service, opened: Callable[[str], Watched]
+) -> None:
+    watched = opened(running.api.url)
+    page = watched.goto("/matrix")
+    expect(page.locator("#matrix")).to_contain_text("Nothing was mined yet.")
+    accessible(page)
+    for name in ("de", "en", "fr"):
+        page.locator(f"#matrix-corpora [value={name}]").check()
+    page.locator("#matrix-encoder").select_option(ENCODER)
+    page.click("#matrix-go")
+    page.wait_for_url("**/matrix?job=*")
+    expect(page.locator("#matrix-job-state")).to_have_text("succeeded", timeout=PATIENCE)
+    expect(page.locator("#matrix-state")).to_contain_text("3 of 3 pairs of corpora are done")
+    job = running.api.job(page.url.partition("job=")[2])
+    report = running.api.http.get(f"/v1/matrix-jobs/{job['id']}/report").json()
+    cells = page.locator("#matrix td.number")
+    expect(cells).to_have_count(3)
+    wanted = {f"./bitexts?id={pair['result']['bitext']}": pair["result"]["pairs"] for pair in report["pairs"]}
+    found = {link.get_attribute("href"): link.inner_text() for link in cells.get_by_role("link").all()}
+    assert found == {href: f"{pairs:,}" for href, pairs in wanted.items()}
+    page.locator("#matrix-color").select_option("share")
+    expect(cells.first).to_contain_text("%")
+    accessible(page)
+    cells.first.get_by_role("link").click()
+    expect(page.locator("#bitext-title")).to_contain_text("and")
+    page = watched.goto("/matrix")
+    expect(page.locator("#matrix td.number")).to_have_count(3)
+    expect(page.locator("#matrix-of option")).to_have_count(2)
+
+
+def test_what_cannot_be_mined_is_said(running: Service, opened: Callable[[str], Watched]) -> None:
+    watched = opened(running.api.url)
+    watched.expected += ["422", "404"]
+    page = watched.goto("/matrix")
+    page.locator("#matrix-corpora [value=de]").check()
+    page.click("#matrix-go")
+    expect(page.get_by_role("alert")).to_contain_text("invalid-request")
+    watched.goto("/matrix?job=nothing")
+    expect(page.get_by_role("alert")).to_contain_text("job-not-found")
