@@ -47,8 +47,9 @@ class Quantizer:
         residual = np.concatenate(samples) - mean
         reach = float(np.quantile(np.abs(rotation.apply(residual)), 1 - _CLIPPED_SHARE)) if len(residual) else 0.0
         longest = float(np.linalg.norm(residual, axis=1).max(initial=0.0))
-        # sums stay within 30 bits: products up to 127^2 a dimension, and the mean's two parts
-        room = np.sqrt((_MAX_SUM - 127.0**2 * src.dims) / (2 * max(longest, 1e-3)))
+        # sums stay within 30 bits: products up to 127^2 a dimension, the mean's two parts, and what is cut off
+        longest = max(longest, 1e-3)
+        room = np.sqrt((_MAX_SUM * 0.75 - 127.0**2 * src.dims) / (2 * longest + longest**2))
         return cls(mean, rotation, min(127.0 / max(reach, 1e-6), float(room)))
 
     @property
@@ -62,11 +63,16 @@ class Quantizer:
         return float(self.mean.astype(np.float64) @ self.mean.astype(np.float64))
 
     def quantize(self, block: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
-        """Unit rows (n, dims) as signed bytes (n, depth x 4), zero-padded, and the mean's part of each row's sums."""
+        """Unit rows (n, dims) as signed bytes (n, depth x 4), zero-padded, and the mean's part of each row's sums.
+
+        The sums of a row with coordinates beyond the bytes' range are made as high as they may be, so that it is too
+        high on a list rather than missing.
+        """
         residual = block - self.mean
         codes = np.zeros((len(block), padded(block.shape[1], DEPTH)), np.int8)
-        _round(self.rotation.apply(residual), np.float32(self.scale), codes)
-        starts = np.rint((residual @ self.mean).astype(np.float64) * self.scale**2)
+        clipped = np.empty(len(block), np.float64)
+        _round(self.rotation.apply(residual), np.float32(self.scale), codes, clipped)
+        starts = np.rint((residual @ self.mean).astype(np.float64) * self.scale**2) + np.ceil(clipped)
         return codes, np.clip(starts, -_MAX_SUM, _MAX_SUM).astype(np.int32)
 
 
@@ -174,8 +180,20 @@ def _aligned(shape: tuple[int, ...]) -> NDArray[np.uint8]:
 
 
 @numba.njit(cache=True, nogil=True)
-def _round(rotated, scale, codes):  # type: ignore[no-untyped-def]
+def _round(rotated, scale, codes, clipped):  # type: ignore[no-untyped-def]
+    """Also gives the most by which a row's sums may be too low for the coordinates that are cut off.
+
+    With x = c + e, of which c is kept, <x, y> - <c, c'> is <e, c'> + <c, e'> + <e, e'>, and so at most
+    127 |e|_1 + |e|^2 / 2 and the same of the other side.
+    """
     n, dims = rotated.shape
+    most = np.float32(127)
     for row in range(n):
+        lost = 0.0
         for j in range(dims):
-            codes[row, j] = np.int8(min(max(np.rint(rotated[row, j] * scale), np.float32(-127)), np.float32(127)))
+            value = rotated[row, j] * scale
+            codes[row, j] = np.int8(min(max(np.rint(value), -most), most))
+            excess = abs(value) - most
+            if excess > 0.5:
+                lost += 127.0 * excess + excess * excess / 2
+        clipped[row] = lost

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from bitextmine.errors import MismatchError
 from bitextmine.search import MISSING, ExactOptions, Neighbors, search_exact
 from bitextmine.search.known import NOTHING, Known
+from bitextmine.search.quantize import Quantizer
 from bitextmine.search.rescore import Scorer
+from bitextmine.search.rotation import Rotation
 from bitextmine.vectors import StoredVectors
 
 Sides = tuple[NDArray[np.float16], NDArray[np.float16]]
@@ -135,3 +137,28 @@ def test_what_cannot_be_known_is_refused(rows: tuple[int, int], k: int) -> None:
     known = Known(Neighbors.none(rows[0], k), Neighbors.none(rows[1], k))
     with pytest.raises(MismatchError, match="not a part of"):
         search_exact(one, other, 5, known=known)
+
+
+def spiked(rng: np.random.Generator, rows: int, spikes: int, dims: int = 64) -> NDArray[np.float16]:
+    """Random rows; the last few lie along an axis once the quantiser has rotated them, which bytes cannot hold."""
+    matrix = rng.standard_normal((rows, dims))
+    matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
+    rotation = Rotation.random(dims, seed=1).apply(np.eye(dims, dtype=np.float32))  # row i is where axis i goes
+    matrix[rows - spikes :] = 0.95 * rotation.T[:spikes] + 0.05 * matrix[rows - spikes :]
+    return matrix.astype(np.float16)
+
+
+def test_sums_of_rows_that_bytes_cannot_hold_are_never_too_low() -> None:
+    rng = np.random.default_rng(11)
+    src, tgt = (StoredVectors.of(spiked(rng, 3000, spikes)) for spikes in (2, 1))
+    quantizer = Quantizer.fit(src, tgt)
+    scorer = Scorer(src, tgt)
+    (left, of_left), (right, of_right) = (quantizer.quantize(side.block(0, 3000)) for side in (src, tgt))
+    assert (np.abs(left[2998:].astype(np.int16)).max(axis=1) == 127).all(), "or nothing is tested"
+    sums = left.astype(np.float64) @ right.astype(np.float64).T + of_left[:, None] + of_right[None]
+    exact = scorer.cosines(np.arange(3000), np.tile(np.arange(3000), (3000, 1)))
+    too_low = exact - (sums * quantizer.unit + quantizer.base)
+    usual = float(np.std(too_low[:2998, :2999]))
+    assert too_low[2998:].max() < 6 * usual
+    assert too_low[:, 2999:].max() < 6 * usual
+    assert too_low[2998:].min() < -6 * usual, "they are made too high"
