@@ -21,9 +21,10 @@ th, td { border: 1px solid var(--line); padding: .25rem .5rem; text-align: end; 
 th { font-weight: 600; } th[scope=row] { text-align: start; } td a { color: inherit; }
 .heat td { background: rgb(var(--hot) / var(--warm, 0)); } .heat .failed { background: #b3261e; color: #fff; }
 .scroll { overflow-x: auto; } section { border-top: 1px solid var(--line); padding-top: .5rem; }
-svg { width: 100%; max-width: 40rem; height: 8rem; } svg rect { fill: rgb(var(--hot)); } .bad { color: #b3261e; }
+svg { width: 100%; max-width: 40rem; height: 8rem; } svg rect { fill: rgb(var(--hot)); }
+svg rect.below { fill: var(--line); } thead th:first-child { text-align: start; } .bad { color: #b3261e; }
 """
-_MOST_WARM = 0.85
+_MOST_WARM = 0.6  # so that the figures in the cells stay readable
 
 
 def write_page(record: Mapping[str, Any], directory: Path) -> None:
@@ -44,8 +45,8 @@ def report_page(record: Mapping[str, Any]) -> str:
         f"<meta name=viewport content='width=device-width'><style>{_STYLE}</style><main>",
         f"<h1>Matrix {escape(record['matrix'][:8])}: {_total(record):,} pairs of sentences</h1>",
         f"<p>{state}: {counts['done']} of {len(record['pairs'])} pairs of corpora are mined, {counts['failed']} "
-        f"failed. Encoder {escape(record['encoder'])}; begun {escape(record['started'])}"
-        f"{', ended ' + escape(record['finished']) if record['finished'] else ''}.</p>",
+        f"failed. Encoder {escape(record['encoder'])}; begun {_moment(record['started'])}"
+        f"{', ended ' + _moment(record['finished']) if record['finished'] else ''}.</p>",
         _heat_map(record),
         _table_of_corpora(record["corpora"]),
         _table_of_seconds(record["seconds"]),
@@ -54,6 +55,11 @@ def report_page(record: Mapping[str, Any]) -> str:
         "</main></html>\n",
     ]
     return "\n".join(parts)
+
+
+def _moment(stamp: str) -> str:
+    """A time of the record, to the second."""
+    return escape(f"{stamp[:10]} {stamp[11:19]} UTC")
 
 
 def _total(record: Mapping[str, Any]) -> int:
@@ -135,7 +141,7 @@ def _section(pair: Mapping[str, Any]) -> str:
         f"<p>{result['pairs']:,} of {result['mined']['pairs']:,} mined pairs stay. {escape(_threshold(result))} "
         f"Bitext {escape(result['bitext'])}; {result['seconds']:,.1f} s.</p>"
     )
-    return f"{heading}{facts}{_bars(result['histogram'])}{_filters(result['filters'])}</section>"
+    return f"{heading}{facts}{_histogram(result)}{_filters(result['filters'])}</section>"
 
 
 def _threshold(result: Mapping[str, Any]) -> str:
@@ -148,20 +154,31 @@ def _threshold(result: Mapping[str, Any]) -> str:
     return f"{said}."
 
 
-def _bars(histogram: Mapping[str, Any]) -> str:
+def _histogram(result: Mapping[str, Any]) -> str:
+    """The margins of all candidates, those below the threshold pale; of the pairs that stay, where no more is known."""
+    threshold = result["threshold"]
+    margins = threshold.get("margins", result["histogram"])
+    least = float("inf") if "why" in threshold else threshold.get("value")
+    what = "all candidates" if "margins" in threshold else "the pairs that stay"
+    return _bars(margins, what, float("-inf") if least is None else least)
+
+
+def _bars(histogram: Mapping[str, Any], what: str, threshold: float) -> str:
     counts, edges = histogram["counts"], histogram["edges"]
     most = max(counts, default=0)
     if not most:
         return ""
     bars = "".join(
-        f"<rect x='{at}' y='{100 - 100 * count / most:.2f}' width='.9' height='{100 * count / most:.2f}'>"
+        f"<rect{' class=below' if edges[at + 1] <= threshold else ''} x='{at}' y='{100 - 100 * count / most:.2f}' "
+        f"width='.9' height='{100 * count / most:.2f}'>"
         f"<title>{edges[at]:.3f} to {edges[at + 1]:.3f}: {count:,}</title></rect>"
         for at, count in enumerate(counts)
     )
-    label = f"Margins of the pairs that stay, {edges[0]:.3f} to {edges[-1]:.3f}"
+    label = f"Margins of {what}, {edges[0]:.3f} to {edges[-1]:.3f}"
+    pale = "; those below the threshold are pale" if threshold > edges[0] else ""
     return (
         f"<svg role=img aria-label='{label}' viewBox='0 0 {len(counts)} 100' preserveAspectRatio='none'>{bars}</svg>"
-        f"<p>{label}.</p>"
+        f"<p>{label}{pale}.</p>"
     )
 
 
