@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from bitextmine.filters.pair_filter import Bounded, PairBatch
 
-_ADDRESS = re.compile(r"(?:https?://|www\.)[^\s<>\"'，。、）]+|[\w.+-]+@[\w-]+\.[\w.-]+", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?:https?:// ?|www\.)[^\s<>\"'，。、）]+|[\w.+-]+@[\w-]+\.[\w.-]+", re.IGNORECASE)
 _END = ".,;:!?)]}"
+# What differs between addresses that mean the same: the scheme, www., and a host's language, as in de.wikipedia.org.
+_BEGINNING = re.compile(r"^(?:https?:// ?)?(?:www\.)?(?:[a-z]{2,3}\.(?=[\w-]+\.[a-z]))?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +25,7 @@ class Addresses(Bounded):
     """Drops pairs whose URLs and e-mail addresses are not the same, or are all that there is.
 
     The score is the share of addresses that both sides have, of all that either has; 1 where there are none, 0 where a
-    side holds nothing else.
+    side holds nothing else. https, www., a language before the host and a slash at the end make no difference.
     """
 
     name: ClassVar[str] = "addresses"
@@ -71,7 +73,8 @@ def _same_addresses(src: str, tgt: str) -> float:
 
 
 def _addresses(text: str) -> set[str]:
-    return {match.rstrip(_END).casefold() for match in _ADDRESS.findall(text)}
+    """Without what says nothing, and without a slash at their end."""
+    return {_BEGINNING.sub("", match).rstrip(_END + "/").casefold() for match in _ADDRESS.findall(text)}
 
 
 def _rest(text: str) -> bool:

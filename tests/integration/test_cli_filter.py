@@ -192,16 +192,20 @@ def test_what_cannot_be_done_is_one_line(
 def test_what_cannot_be_used_is_counted_and_the_rest_is_filtered(capfd: pytest.CaptureFixture[str]) -> None:
     wrong = {"margin": "high", "src_rank": 10**9, "direction": 7, "src_line": True}
     records = [{"src": GOOD[0][0], "tgt": GOOD[0][1], **wrong}, {"src": "x"}, {"src": "a b", "tgt": "c d", "score": 1}]
+    records.append({"src": "e f", "tgt": "g h", "margin": float("nan")})
+    records.append({"src": "i j", "tgt": "k l", "margin": 1e99})
     Path("mixed.jsonl").write_text("not json\n" + "".join(json.dumps(record) + "\n" for record in records))
     assert filtered("mixed.jsonl", "-o", "kept.jsonl") == 0
-    assert "2 of 4 lines cannot be used and are left out" in capfd.readouterr().err
+    assert "2 of 6 lines cannot be used and are left out" in capfd.readouterr().err
     kept = [json.loads(line) for line in Path("kept.jsonl").read_text().splitlines()]
     assert [(each["margin"], each["src_rank"], each["direction"], each["src_line"]) for each in kept] == [
         (None, None, None, 2),
         (1.0, None, None, 4),
+        (None, None, None, 5),
+        (None, None, None, 6),
     ]
     assert filtered("mixed.jsonl") == 0
-    assert [row[0] for row in lines(capfd.readouterr().out)] == ["", "1.000000"]
+    assert [row[0] for row in lines(capfd.readouterr().out)] == ["", "1.000000", "", ""]
 
 
 @pytest.mark.parametrize("name", ["d.jsonl", "d.parquet", "d.tsv.gz", "d.jsonl.zst"])
