@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from pathlib import Path
 from bitextmine.errors import BitextmineError
 from bitextmine.executors import Outcome, Task
 from bitextmine.executors.ray import RayExecutor
+from tests.integration.waiting import heed_ctrl_c
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,13 +33,18 @@ class RayDriver:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            preexec_fn=heed_ctrl_c,  # noqa: PLW1509
         )
-        self._tasks = pickle.dumps(list(tasks))
         self.log = ""
         assert self._process.stdin is not None
-        self._process.stdin.write(self._tasks)
+        self._process.stdin.write(pickle.dumps(list(tasks)))
         self._process.stdin.close()
         self._process.stdin = None
+
+    def end(self, number: signal.Signals) -> None:
+        """Send a signal that ends it."""
+        self._process.send_signal(number)
+        self._process.communicate(timeout=30)
 
     def outcomes(self, seconds: float = 150) -> dict[str, Outcome]:
         """All of them by name, once the process has ended.

@@ -125,7 +125,6 @@ def test_kills_of_processes_nodes_and_the_driver_change_nothing(folder: Path, cl
     wait_until(lambda: made() >= 20, "more was made", 120)
     first.send_signal(signal.SIGKILL)
     first.communicate()
-    assert made() < 4 * 10 + 2 * PAIRS, "it had not finished"
     finished(start(*options))
     assert files(folder) == reference
     assert made_twice(folder) == set()

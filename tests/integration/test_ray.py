@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from tests.integration import executor_tasks as tasks
 from tests.integration.ray_driver import RayDriver
 from tests.integration.ray_nodes import MARK, RayCluster, RayNode, marked, ray_cluster
 from tests.integration.test_executors import task
-from tests.integration.waiting import wait_until
+from tests.integration.waiting import gone, wait_until
 
 pytest.importorskip("ray")
 
@@ -95,6 +96,16 @@ def test_a_task_that_keeps_killing_its_process_is_given_up(cluster: RayCluster, 
     assert (error.code if error else "", outcomes["always_die"].attempts) == ("task-kept-dying", 3)
     assert len(tasks.runs(tmp_path)) == 3
     assert outcomes["square"].value == 9
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_actors_end_with_their_driver(cluster: RayCluster, tmp_path: Path, number: signal.Signals) -> None:
+    given = [task(tasks.tell_pid, str(tmp_path), "a", str(tmp_path / "never"))]
+    driver = RayDriver(cluster.address, tmp_path, given, ADMITTED)
+    wait_until(lambda: tasks.runs(tmp_path), "the task runs", 120)
+    driver.end(number)
+    pid = int(tasks.runs(tmp_path)[0][2])
+    wait_until(lambda: gone(pid), "the actor is gone", 120)
 
 
 def test_needs_decide_what_runs_together(cluster: RayCluster, tmp_path: Path) -> None:
