@@ -61,16 +61,17 @@ def changes(former: PairsReader, pairs: PairsReader, rows: tuple[int, int]) -> C
 def what_grew(store: ArtifactStore, key: ArtifactKey, neighbors: Artifact, path: Path, pairs: int) -> dict[str, Any]:
     """What a bitext's summary says of the time before its corpora grew.
 
-    `reused` are the neighbours that were not searched again, if any, and of how many rows of each side; `changes` what
-    became of the pairs of the former bitext with the same parameters, where there is one.
+    `reused` are the neighbours that were not searched again, and of how many rows of each side; `changes` what became
+    of the pairs of the former bitext with the same parameters. Either is left out where there is no such thing.
 
     Args:
         key: of the new bitext, which these neighbours made.
         path: the file of its pairs, so many.
     """
-    reused = neighbors.summary.get("reused", {"neighbors": "", "src_rows": 0, "tgt_rows": 0})
-    former = _former(store, key, str(reused["neighbors"])) if reused["neighbors"] else None
-    if former is None:
+    reused = neighbors.summary.get("reused") or {}  # those from before corpora could grow do not say
+    if not reused.get("neighbors"):
+        return {}
+    if (former := _former(store, key, str(reused["neighbors"]))) is None:
         return {"reused": reused}
     try:
         with former.opened() as before, open_pairs(path, pairs) as after:

@@ -117,8 +117,8 @@ def say_search(bitext: Bitext) -> None:
 
 def growth_lines(bitext: Bitext) -> list[str]:
     """What was not searched again, and what became of the pairs that were there before; nothing where all was new."""
-    reused, changes = bitext.summary.get("reused", {}), bitext.summary.get("changes")
-    if not reused.get("neighbors"):
+    reused, changes = bitext.summary.get("reused"), bitext.summary.get("changes")
+    if reused is None:
         return []
     new = " and ".join(
         f"{int(bitext.summary[f'{side}_sentences']) - int(reused[f'{side}_rows']):,} {side}" for side in ("src", "tgt")

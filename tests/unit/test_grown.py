@@ -295,8 +295,7 @@ def test_what_changed_is_what_a_comparison_pair_by_pair_finds(
 def test_without_a_former_bitext_nothing_is_said_of_changes(tmp_path: Path, encoder: CountingEncoder) -> None:
     place = Place(tmp_path / "grown")
     first = place.mine(place.both((40, 50)), encoder)
-    assert "changes" not in first.summary
-    assert first.summary["reused"]["neighbors"] == ""
+    assert not first.summary.keys() & {"changes", "reused"}
     place.store.delete("bitext", first.digest)
     assert "changes" not in place.mine(place.both((44, 50)), encoder).summary
     flip(place.mine(place.both((44, 51)), encoder).path)

@@ -13,7 +13,17 @@ from bitextmine.corpus import Reason
 from bitextmine.margin import Direction, Margin, Retrieval
 
 # Not all bitexts say these.
-_KNOWN_SINCE = ("plan", "search", "refused", "src_files", "tgt_files", "filters", "unfiltered_pairs")
+_KNOWN_SINCE = (
+    "plan",
+    "search",
+    "refused",
+    "src_files",
+    "tgt_files",
+    "filters",
+    "unfiltered_pairs",
+    "reused",
+    "changes",
+)
 
 
 class FileRows(BaseModel):
@@ -30,6 +40,25 @@ class FilterOut(BaseModel):
     dropped: int = Field(description="Pairs that it dropped first of all filters.")
     alone: int = Field(description="Pairs that it would have dropped if it were alone.")
     learnt: dict[str, float] = Field(description="What was fitted to the bitext.")
+
+
+class ReusedOut(BaseModel):
+    """What was known from before a corpus grew."""
+
+    neighbors: str = Field(description="The artifact of the neighbours that were not searched again.")
+    src_rows: int = Field(description="Of the source corpus, the first sentences that it holds the neighbours of.")
+    tgt_rows: int
+
+
+class ChangesOut(BaseModel):
+    """Pairs against the bitext of the same parameters from before a corpus grew; before any filters."""
+
+    since: str = Field(description="That bitext.")
+    added: int
+    added_of_new: int = Field(description="Of the added ones, those with a sentence that is new.")
+    removed: int
+    rescored: int = Field(description="Those that are pairs in both, with another margin.")
+    unchanged: int
 
 
 class BitextOut(BaseModel):
@@ -63,6 +92,8 @@ class BitextOut(BaseModel):
     seconds: dict[str, float] = Field(description="Wall-clock time per stage of the run that made it.")
     plan: dict[str, Any] = Field(default={}, description="How the search was done and what it was expected to cost.")
     search: dict[str, Any] = Field(default={}, description="What the search found out: recall, if approximate.")
+    reused: ReusedOut | None = Field(default=None, description="What the search knew; null: it searched everything.")
+    changes: ChangesOut | None = Field(default=None, description="What became of the pairs since a corpus grew.")
 
     filtered_from: str | None = Field(default=None, description="The bitext that filters made this one of.")
     filtered_by: dict[str, Any] | None = Field(default=None, description="Which filters, within which bounds.")
