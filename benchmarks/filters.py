@@ -6,9 +6,10 @@ against the gold pairs. Of the dropped ones it is counted, for each filter, how 
 would drop alone, right ones and wrong ones apart. The harm is right pairs lost, in percent of all right ones.
 
 - `--bucc DIR`: BUCC 2018's sample of Chinese and English, whose gold pairs were planted; encoded with `muse`.
-- `--debian DIR ...`: what debian_text.py wrote with `--languages LANG --embed muse`, a directory a language. Its gold
-  is known in part: of a sentence that has gold pairs all others count as wrong, and pairs of sentences that have none
-  are not judged. Some that count as wrong are right: a description may say the same twice, in other words.
+- `--debian DIR ...`: what debian_text.py wrote with `--languages LANG --embed muse`, a directory a language; its first
+  `--sources` sentences (they are shuffled) against all English ones. Its gold is known in part: of a sentence that has
+  gold pairs all others count as wrong, and pairs of sentences that have none are not judged. Some that count as wrong
+  are right: a description may say the same twice, in other words.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bucc", type=Path, help="left out where it is not there")
     parser.add_argument("--debian", type=Path, nargs="*", default=[])
+    parser.add_argument("--sources", type=int, default=10_000, help="of each directory of --debian")
     parser.add_argument("--filters", type=Path, help="settings other than the defaults")
     parser.add_argument("--harm", action="store_true", help="show right pairs that were dropped")
     parser.add_argument("--work", type=Path, help="a directory to keep what was mined, for a next run")
@@ -76,7 +78,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         store = ArtifactStore((arguments.work or Path(directory)) / "artifacts")
         sets = [bucc(arguments.bucc, store)] if arguments.bucc and arguments.bucc.is_dir() else []
-        for judged in (*sets, *(debian(each, store) for each in arguments.debian)):
+        for judged in (*sets, *(debian(each, store, arguments.sources) for each in arguments.debian)):
             known = judged.right >= 0
             threshold, _ = best_threshold(judged.margin[known], judged.right[known] == 1, judged.gold)
             for at, pairs in (("all", judged), (f"{threshold:.3f}", judged.above(threshold))):
@@ -154,15 +156,18 @@ def bucc(directory: Path, store: ArtifactStore) -> Judged:
     return judged_of("BUCC zh-en", bitext, right, len(gold))
 
 
-def debian(directory: Path, store: ArtifactStore) -> Judged:
+def debian(directory: Path, store: ArtifactStore, sources: int) -> Judged:
     (language,) = json.loads((directory / "counts.json").read_text(encoding="utf-8"))["all_src_by_language"]
     lang = parse_language({"zh_CN": "zh-Hans"}.get(language, language.partition("_")[0]))
-    src, tgt = (
-        ingest(CorpusFile(directory / f"{side}.txt", of), store) for side, of in (("src", lang), ("tgt", "eng_Latn"))
-    )
-    vectors = GivenVectors(directory / "src.npy", directory / "tgt.npy")
-    bitext = mine(src, tgt, vectors, store, MiningParameters())
-    gold = {(int(a) + 1, int(b) + 1) for a, b in np.load(directory / "pairs.npy")}
+    with tempfile.TemporaryDirectory() as name:
+        first = Path(name)
+        lines = (directory / "src.txt").read_text(encoding="utf-8").splitlines(keepends=True)
+        (first / "src.txt").write_text("".join(lines[:sources]), encoding="utf-8")
+        np.save(first / "src.npy", np.load(directory / "src.npy", mmap_mode="r")[:sources])
+        src = ingest(CorpusFile(first / "src.txt", lang), store)
+        tgt = ingest(CorpusFile(directory / "tgt.txt", "eng_Latn"), store)
+        bitext = mine(src, tgt, GivenVectors(first / "src.npy", directory / "tgt.npy"), store, MiningParameters())
+    gold = {(int(a) + 1, int(b) + 1) for a, b in np.load(directory / "pairs.npy") if a < sources}
     known = {src for src, _ in gold}
     table = bitext.table(["src_line", "tgt_line"])
     mined = list(zip(table["src_line"].to_pylist(), table["tgt_line"].to_pylist(), strict=True))
