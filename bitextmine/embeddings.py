@@ -132,7 +132,12 @@ def embeddings_digest(corpus: Corpus, signature: str) -> str:
 
 
 def _keys(corpus: Corpus, signature: str) -> list[ArtifactKey]:
-    return [ArtifactKey(KIND, {"encoder": signature}, {"sentences": shard.digest}) for shard in corpus.shards]
+    return [embeddings_key(shard.digest, signature) for shard in corpus.shards]
+
+
+def embeddings_key(sentences: str, signature: str) -> ArtifactKey:
+    """Of the vectors of a shard with this digest, by the encoder with this signature."""
+    return ArtifactKey(KIND, {"encoder": signature}, {"sentences": sentences})
 
 
 def _joined(digests: Iterable[str]) -> str:
@@ -159,7 +164,7 @@ class _Known:
 def _known(corpus: Corpus, shard: Shard, encoder: Encoder, store: ArtifactStore) -> _Known:
     for digest, rows in shard.grown_from or _beginnings(corpus, shard, encoder.signature, store):
         with suppress(ArtifactError, OSError, ValueError):  # what is damaged is of no use, and can be done without
-            former = store.find(ArtifactKey(KIND, {"encoder": encoder.signature}, {"sentences": digest}))
+            former = store.find(embeddings_key(digest, encoder.signature))
             if former is not None and (vectors := np.load(former.path / VECTORS)).shape == (rows, encoder.dims):
                 summary = former.summary
                 return _Known(vectors, int(summary["truncated"]), frozenset(str(summary["provider"]).split(", ")))
@@ -175,7 +180,7 @@ def _beginnings(corpus: Corpus, shard: Shard, signature: str, store: ArtifactSto
     there = store.digests(KIND)
 
     def has_vectors(digest: str) -> bool:
-        return ArtifactKey(KIND, {"encoder": signature}, {"sentences": digest}).digest in there
+        return embeddings_key(digest, signature).digest in there
 
     if not there or (shard.number and not has_vectors(corpus.shards[shard.number - 1].digest)):
         return []

@@ -109,6 +109,27 @@ def planned(
     return plan_mining(corpora[0], corpora[1], encoder, parameters, resources=limits, calibration=rates)
 
 
+def say_plan(
+    plan: Plan,
+    corpora: Sequence[Corpus],
+    encoder: Encoder | GivenVectors,
+    parameters: MiningParameters,
+    place: Workspace,
+) -> None:
+    """Say how a mining run will search, and, where former versions of the corpora were searched, how much is new."""
+    from bitextmine.search.grown import foresee
+
+    say(plan.line())
+    if plan.method is not Method.EXACT or parameters.postprocess:
+        return
+    known = foresee(corpora[0], corpora[1], encoder.signature, plan.parameters, place.artifacts)
+    if all(known):
+        sizes = len(corpora[0]), len(corpora[1])
+        new = f"{sizes[0] - known[0]:,} src and {sizes[1] - known[1]:,} tgt"
+        share = 1 - known[0] * known[1] / (sizes[0] * sizes[1])
+        say(f"of these sentences {new} are new to the search: about {share:.0%} of that time")
+
+
 def say_search(bitext: Bitext) -> None:
     """Say what share of the true neighbours an approximate search found, and what was there before the corpora grew."""
     for line in (*recall_lines(bitext), *growth_lines(bitext)):

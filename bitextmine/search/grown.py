@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from bitextmine.artifacts import Artifact, ArtifactStore
-from bitextmine.embeddings import VECTORS, Embeddings
+from bitextmine.corpus import Corpus
+from bitextmine.embeddings import VECTORS, Embeddings, embeddings_key
 from bitextmine.errors import ArtifactError, MismatchError
 from bitextmine.search.known import NOTHING, Known
 from bitextmine.search.rescore import Scorer
@@ -82,9 +83,35 @@ def find_former(
     return NONE
 
 
-def _candidates(
-    src: Embeddings, tgt: Embeddings, parameters: Mapping[str, Any], store: ArtifactStore
-) -> Iterator[Artifact]:
+def foresee(
+    src: Corpus, tgt: Corpus, signature: str, parameters: Mapping[str, Any], store: ArtifactStore
+) -> tuple[int, int]:
+    """How many first rows of each side `find_former` will know of each other, as far as can be told without vectors.
+
+    Args:
+        signature: of the encoder.
+    """
+    for artifact in _candidates(src, tgt, parameters, store):
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            record = json.loads((artifact.path / RECORD).read_bytes())
+            if _may_begin_with(src, record["src"], signature) and _may_begin_with(tgt, record["tgt"], signature):
+                return int(artifact.summary["src_rows"]), int(artifact.summary["tgt_rows"])
+    return 0, 0
+
+
+def _may_begin_with(corpus: Corpus, shards: list[list[Any]], signature: str) -> bool:
+    """Whether a corpus begins with the sentences that these shards of embeddings are of."""
+    if len(shards) > len(corpus.shards):
+        return False
+    pairs = list(zip(shards, corpus.shards, strict=False))
+    if any(digest != embeddings_key(shard.digest, signature).digest for (_, digest, _), shard in pairs[:-1]):
+        return False
+    (_, last, rows), shard = pairs[-1]
+    same = [(shard.digest, shard.stop - shard.start), *corpus.beginnings(shard)[int(rows) - 1 : int(rows)]]
+    return any(last == embeddings_key(digest, signature).digest for digest, count in same if count == rows)
+
+
+def _candidates(src: Sized, tgt: Sized, parameters: Mapping[str, Any], store: ArtifactStore) -> Iterator[Artifact]:
     """Neighbours of sides that may be the beginnings of these, the largest first."""
     found = []
     for artifact in store.list(KIND):

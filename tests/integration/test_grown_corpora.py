@@ -112,7 +112,8 @@ def test_the_command_says_what_is_new_and_what_changed(
         places = ["--data-dir", str(tmp_path / "data"), "--encoders-dir", str(encoders)]
         assert run(["mine", *map(str, paths.values()), *options, *places]) == 0
         said.append(" ".join(capsys.readouterr().err.split()))
-    assert "were new to the search" not in said[0]
+    assert "new to the search" not in said[0]
+    assert "of these sentences 30 src and 30 tgt are new to the search: about 64% of that time" in said[1]
     assert "only 30 src and 30 tgt sentences were new to the search" in said[1]
     assert "pairs added (" in said[1]
     command = ["mine", *map(str, paths.values()), *options[:-1], str(tmp_path / "scratch.tsv")]
