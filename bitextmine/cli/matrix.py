@@ -189,7 +189,8 @@ def pair_line(pair: PairRecord) -> str:
     threshold = result["threshold"]
     above = f" above {threshold['value']:.4f}" if threshold.get("value") is not None else ""
     promised = f" (precision {threshold['precision']:.2f})" if "precision" in threshold else ""
-    if "why" in threshold:
+    promised = " (nothing promised)" if "why" in threshold else promised
+    if "why" in threshold and threshold["value"] is None:
         return f"{title}: no pairs: {threshold['why']}"
     dropped = sum(int(each["dropped"]) for each in result["filters"])
     return f"{title}: {result['pairs']:,} pairs{above}{promised}, {dropped:,} dropped by filters"

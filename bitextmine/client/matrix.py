@@ -77,7 +77,8 @@ class Matrices(Group[Mode]):
             margin: ratio (the default), distance or absolute.
             retrieval: max-score (the default), intersection, forward or backward.
             threshold: Pairs with a lower margin are dropped.
-            precision: Have a threshold chosen for each pair of corpora that gives it this precision.
+            precision: Have a threshold chosen for each pair of corpora that gives it this precision; `threshold` is
+                then for pairs of which none can be.
             ceiling: Pairs with a higher margin are dropped.
             filters: default (the default), none, or a mapping of filters to their bounds.
             method: auto (the default), exact, ivf or ivfpq.

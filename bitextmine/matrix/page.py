@@ -146,19 +146,22 @@ def _section(pair: Mapping[str, Any]) -> str:
 
 def _threshold(result: Mapping[str, Any]) -> str:
     threshold = result["threshold"]
+    why = f" {threshold['why'].rstrip('.').capitalize()}." if "why" in threshold else ""
     if threshold.get("value") is None:
-        return str(threshold.get("why", "No threshold.")).rstrip(".") + "."
+        return why.strip() or "No threshold."
     said = f"Threshold {threshold['value']:.4f}"
     if "precision" in threshold:
         return f"{said}: precision {threshold['precision']:.3f} ({threshold['low']:.3f} to {threshold['high']:.3f})."
-    return f"{said}."
+    return f"{said}.{why}"
 
 
 def _histogram(result: Mapping[str, Any]) -> str:
     """The margins of all candidates, those below the threshold pale; of the pairs that stay, where no more is known."""
     threshold = result["threshold"]
     margins = threshold.get("margins", result["histogram"])
-    least = float("inf") if "why" in threshold else threshold.get("value")
+    least = threshold.get("value")
+    if least is None and "why" in threshold:
+        least = float("inf")
     what = "all candidates" if "margins" in threshold else "the pairs that stay"
     return _bars(margins, what, float("-inf") if least is None else least)
 

@@ -40,10 +40,10 @@ _PARSERS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatrixParameters:
-    """`precision` (0 to 1) has a threshold chosen for each pair, which `mining` must then not have.
+    """`precision` (0 to 1) has a threshold chosen for each pair; that of `mining` is then for those of which none can.
 
     Raises:
-        ParameterError: `invalid-threshold`, both are given, or the precision is not between 0 and 1.
+        ParameterError: `invalid-threshold`: the precision is not between 0 and 1.
     """
 
     mining: MiningParameters = field(default_factory=MiningParameters)
@@ -51,13 +51,8 @@ class MatrixParameters:
     filters: FilterSettings | None = None
 
     def __post_init__(self) -> None:
-        if self.precision is None:
-            return
-        if not 0 < self.precision < 1:
+        if self.precision is not None and not 0 < self.precision < 1:
             message = f"a precision of {self.precision:g}; it must be between 0 and 1"
-            raise ParameterError(message, code="invalid-threshold")
-        if self.mining.threshold is not None:
-            message = "give a threshold, or a precision for which one is chosen for each pair, not both"
             raise ParameterError(message, code="invalid-threshold")
 
     def as_json(self) -> dict[str, Any]:

@@ -32,7 +32,8 @@ def with_threshold(
 ) -> tuple[MiningParameters, dict[str, Any]]:
     """The mining parameters with a threshold, and what there is to say of it.
 
-    Where no threshold can be expected to give the precision, no pair passes: what is not promised is not delivered.
+    Where no threshold can be expected to give the precision, it is the one of `wanted`, and without one no pair passes:
+    what is not promised is not delivered unless it was asked for.
     """
     if wanted.precision is None:
         return wanted.mining, {"value": wanted.mining.threshold}
@@ -43,7 +44,9 @@ def with_threshold(
     except ParameterError as error:
         if error.code not in _NO_CHOICE:
             raise
-        none = replace(wanted.mining, threshold=_ABOVE_ALL, ceiling=None)
-        return none, {"value": None, "why": str(error), "code": error.code, "margins": margins}
+        said = {"value": wanted.mining.threshold, "why": str(error), "code": error.code, "margins": margins}
+        if wanted.mining.threshold is not None:
+            return wanted.mining, said
+        return replace(wanted.mining, threshold=_ABOVE_ALL, ceiling=None), said
     said = {"value": choice.threshold, "margins": margins, **asdict(choice)}
     return replace(wanted.mining, threshold=choice.threshold), said

@@ -105,7 +105,16 @@ def test_a_precision_that_nothing_promises_leaves_no_pairs_and_says_why(folder: 
         assert (pair["state"], pair["result"]["pairs"]) == ("done", 0)
         assert pair["result"]["threshold"]["code"] == "precision-unknown"
     (page,) = (folder / "data" / "matrices").glob("*/report.html")
-    assert "no threshold can be chosen" in page.read_text()
+    assert "No threshold can be chosen" in page.read_text()
+
+
+def test_a_precision_that_nothing_promises_leaves_the_pairs_above_the_threshold(folder: Path) -> None:
+    write_corpora(folder, 60, f"precision = 0.95\n{SETTINGS}[mining]\nthreshold = 0.9\n")
+    assert run(["matrix", "run.toml"]) == 0
+    for pair in report(folder)["pairs"]:
+        assert pair["result"]["pairs"] > 20
+        assert pair["result"]["threshold"]["value"] == 0.9
+        assert pair["result"]["threshold"]["why"]
 
 
 def test_a_precision_gives_each_pair_a_threshold_of_its_own(folder: Path) -> None:
@@ -266,7 +275,7 @@ def test_a_job_takes_a_pivot_and_a_list(api: Api) -> None:
         ({"pairs": []}, 422, "no-pairs"),
         ({"pairs": [["m-de", "m-en"]], "pivots": ["m-en"]}, 422, "invalid-parameter"),
         ({"precision": 1.0}, 422, "invalid-request"),
-        ({"precision": 0.9, "threshold": 1.0}, 422, "invalid-threshold"),
+        ({"threshold": 2.0, "ceiling": 1.0}, 422, "invalid-threshold"),
         ({"filters": "many"}, 422, "invalid-filters"),
         ({"filters": {"copy": {"mots": 1}}}, 422, "invalid-filters"),
         ({"k": 1024}, 422, "k-too-large"),

@@ -86,6 +86,7 @@ def test_a_pivot_and_a_list_exclude_each_other() -> None:
     [
         MatrixParameters(),
         MatrixParameters(precision=0.9, filters=FilterSettings.defaults()),
+        MatrixParameters(precision=0.9, mining=MiningParameters(threshold=1.1)),
         MatrixParameters(
             mining=MiningParameters(
                 k=8,
@@ -114,11 +115,6 @@ def test_a_precision_is_between_0_and_1(precision: float) -> None:
     with pytest.raises(ParameterError) as error:
         MatrixParameters(precision=precision)
     assert error.value.code == "invalid-threshold"
-
-
-def test_a_threshold_and_a_precision_exclude_each_other() -> None:
-    with pytest.raises(ParameterError, match="not both"):
-        MatrixParameters(precision=0.9, mining=MiningParameters(threshold=1.0))
 
 
 @pytest.mark.parametrize(

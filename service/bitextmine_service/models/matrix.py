@@ -40,7 +40,9 @@ class MatrixJobIn(BaseModel):
     retrieval: Retrieval = Retrieval.MAX_SCORE
     threshold: Score | None = Field(default=None, description="Pairs with a lower margin are dropped.")
     precision: Annotated[float, Strict(), Field(gt=0, lt=1)] | None = Field(
-        default=None, description="Have a threshold chosen for each pair of corpora that gives it this precision."
+        default=None,
+        description="Have a threshold chosen for each pair of corpora that gives it this precision; `threshold` is "
+        "then for those of which none can be.",
     )
     ceiling: Score | None = Field(default=None, description="Pairs with a higher margin are dropped.")
     filters: str | dict[str, JsonValue] = Field(
