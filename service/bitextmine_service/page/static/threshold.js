@@ -28,8 +28,9 @@ export class Threshold {
 
   draw() {
     const { edges, counts, pairs } = this.found;
+    const digits = edges.at(-1) - edges[0] < 0.5 ? 3 : 2;
     const bars = counts.map((count, index) => ({
-      label: score(edges[index], 2), words: `${score(edges[index], 4)} to ${score(edges[index + 1], 4)}`, count,
+      label: score(edges[index], digits), words: `${score(edges[index], 4)} to ${score(edges[index + 1], 4)}`, count,
     }));
     const summary = pairs ? `${whole(pairs)} pairs with margins from ${score(edges[0])} to ${score(edges.at(-1))}.` : "There are no pairs.";
     show(byId("histogram"), columns("Margins", bars, { axis: "margin", summary, show: whole, wide: true }));
