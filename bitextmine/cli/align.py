@@ -71,7 +71,7 @@ def align(
     ] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE.svg", help="Draw the way through both documents.")] = None,
     largest: Annotated[int, typer.Option(help="The most sentences of a bead, of both sides together.")] = 6,
-    skip: Annotated[float, typer.Option(help="What leaving a sentence out costs; more leaves fewer out.")] = 0.5,
+    skip: Annotated[float, typer.Option(help="What leaving a sentence out costs; more leaves fewer out.")] = 0.4,
     encoder: console.EncoderName = "muse",
     precision: console.PrecisionOption = console.PrecisionChoice.AUTO,
     input_format: Annotated[

@@ -134,8 +134,7 @@ def test_single_sentences_are_aligned_if_they_are_alike() -> None:
     (bead,) = align([words(1, 2, 3)], [words(1, 2, 4).upper()], bag_of_words)
     assert (bead.src, bead.tgt) == (range(1), range(1))
     assert 0.4 < bead.score < 1
-    (unlike,) = align([words(1)], [words(2)], bag_of_words)
-    assert unlike.score < 0.2
+    assert not any(bead.src and bead.tgt for bead in align([words(1)], [words(2)], bag_of_words))
     (bead,) = align([words(1), words(2)], [words(1, 2).upper()], bag_of_words)
     assert (len(bead.src), len(bead.tgt)) == (2, 1)
 
