@@ -68,7 +68,7 @@ def draw_alignment(runs: list[Run], path: Path) -> None:
     figure, panels = plt.subplots(1, 2, figsize=(13, 4.8))
     lengths = [run["sentences"] for run in runs]
     panels[0].plot(lengths, [run["align_seconds"] for run in runs], "o-", color=COLOURS[0])
-    panels[0].set(xlabel="sentences a side", ylabel="seconds to align, block vectors to beads")
+    panels[0].set(xlabel="sentences a side", ylabel="CPU seconds, block vectors to beads")
     panels[1].plot(lengths, [run["points"] for run in runs], "o-", color=COLOURS[0], label="looked at")
     panels[1].plot(lengths, [run["all_points"] for run in runs], "o--", color=COLOURS[1], label="all")
     panels[1].set(xscale="log", yscale="log", xlabel="sentences a side", ylabel="points of the finest table")
