@@ -1,65 +1,35 @@
-"""Preparation end to end: provenance, what is taken from every kind of file, former versions, and bad input."""
+"""Preparation end to end: provenance, what is taken from every kind of file, and the account of what is dropped."""
 
 from __future__ import annotations
 
 import gzip
-import json
 import lzma
-import os
-import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from backports import zstd
-from numpy.typing import NDArray
 
 from bitextmine.artifacts import ArtifactStore
-from bitextmine.corpus import Corpus
-from bitextmine.embeddings import VECTORS, embed
-from bitextmine.encoders import Encoder, Encoding
 from bitextmine.errors import CorpusInputError
 from bitextmine.preparation import (
-    PreparationParameters,
     SourceKind,
-    expand_sources,
     kind_of,
     prepare,
     rehearse,
     rejects,
     report_of,
 )
+from tests.unit.prepared import jsonl, moses, parsed, rows_of, tmx, written
 
 ARTICLE = "Berlin\n\nBerlin ist die Hauptstadt. Es hat viele Einwohner.\nDie Spree fließt durch die Stadt.\n"
-TEXTS = [f"The {noun} costs {number} and opens at nine." for number, noun in enumerate(["museum", "lake", "map"] * 4)]
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> ArtifactStore:
     return ArtifactStore(tmp_path / "artifacts")
-
-
-def written(path: Path, *lines: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    return path
-
-
-def jsonl(path: Path, *records: dict[str, Any]) -> Path:
-    return written(path, *(json.dumps(record) for record in records))
-
-
-def rows_of(corpus: Corpus, *columns: str) -> list[tuple[Any, ...]]:
-    rows = np.arange(len(corpus))
-    return list(zip(*(corpus.take(column, rows).to_pylist() for column in columns), strict=True))
-
-
-def parsed(**wanted: object) -> PreparationParameters:
-    return PreparationParameters.parse(wanted)
 
 
 def test_lines_stay_lines(tmp_path: Path, store: ArtifactStore) -> None:
@@ -144,21 +114,6 @@ def test_parquet_is_read_by_rows(tmp_path: Path, store: ArtifactStore) -> None:
     assert (corpus.summary["lines"], corpus.summary["refused"]) == (4, {"empty": 1})
 
 
-def tmx(path: Path, *units: tuple[str, str]) -> Path:
-    body = ""
-    for number, (src, tgt) in enumerate(units):
-        variants = f'<tuv xml:lang="de-DE"><seg>{src}</seg></tuv><tuv xml:lang="en"><seg>{tgt}</seg></tuv>'
-        body += f'<tu tuid="u{number}">{variants}</tu>'
-    return written(path, f'<?xml version="1.0"?><tmx version="1.4"><header/><body>{body}</body></tmx>')
-
-
-def moses(path: Path, **texts: str) -> Path:
-    with zipfile.ZipFile(path, "w") as archive:
-        for lang, text in texts.items():
-            archive.writestr(f"corpus.{lang}", text)
-    return path
-
-
 PAIRS = [("Guten Tag zusammen.", "Good day, everybody."), ("Wie geht es dir heute?", "How are you today?")]
 
 
@@ -238,81 +193,6 @@ def test_the_kept_rejects_are_bounded_by_rule(
     assert corpus.summary["preparation"]["dropped"] == {"punctuation": 5, "length": 1}
 
 
-class RecordingEncoder(Encoder):
-    """An encoder that remembers the sentences it was given."""
-
-    seen: list[str]
-
-    def encode_counted(self, sentences: Sequence[str], *, progress: Callable[[int], None] | None = None) -> Encoding:
-        self.seen += sentences
-        return super().encode_counted(sentences, progress=progress)
-
-
-def bits(corpus: Corpus, encoder: Encoder, store: ArtifactStore) -> NDArray[np.uint16]:
-    """The float16 bits of all vectors, as they lie on the disk."""
-    shards = [np.load(shard.path / VECTORS) for shard in embed(corpus, encoder, store).artifacts]
-    return np.concatenate(shards).view(np.uint16)
-
-
-def test_of_added_files_only_new_sentences_are_read_and_embedded(
-    tmp_path: Path, store: ArtifactStore, encoders: Path
-) -> None:
-    encoder = RecordingEncoder.open(encoders / "tiny")
-    assert isinstance(encoder, RecordingEncoder)
-    encoder.seen = []
-    parameters = parsed(shard_rows=4)
-    first = written(tmp_path / "a.txt", *TEXTS[:6])
-    former = prepare([first], "en", store, parameters)
-    before = bits(former, encoder, store)
-    assert encoder.seen == TEXTS[:6]
-    encoder.seen = []
-    second = written(tmp_path / "b.txt", TEXTS[0], TEXTS[1].upper(), *TEXTS[6:])
-    messages: list[tuple[str, int, int | None]] = []
-    grown = prepare(
-        [first, second], "en", store, parameters, after=former, progress=lambda *report: messages.append(report)
-    )
-    read = next(total for stage, _, total in messages if stage == "prepare")
-    assert read == second.stat().st_size, "the first file was hashed, not read again"
-    assert (bits(grown, encoder, store)[:6] == before).all()
-    assert encoder.seen == TEXTS[6:]
-    assert [part.source for part in grown.parts] == ["a.txt", "b.txt"]
-    assert grown.shards[1].grown_from == ((former.shards[1].digest, 2),)
-    (reject,) = rejects(grown)
-    assert (reject.source, reject.line, reject.rule) == ("b.txt", 2, "near-duplicate")
-
-
-@pytest.mark.parametrize("change", ["content", "order", "parameters", "name", "excluded"])
-def test_a_former_corpus_that_does_not_fit_is_passed_over(change: str, tmp_path: Path, store: ArtifactStore) -> None:
-    first, second = written(tmp_path / "a.txt", *TEXTS[:3]), written(tmp_path / "b.txt", *TEXTS[3:6])
-    former = prepare([first], "en", store)
-    sources, parameters = [first, second], PreparationParameters()
-    match change:
-        case "content":
-            written(first, *TEXTS[1:4])
-        case "order":
-            sources = [second, first]
-        case "parameters":
-            parameters = parsed(rules={"length": {"most": 499}})
-        case "name":
-            sources = [first.rename(tmp_path / "c.txt"), second]
-        case _:
-            parameters = parsed(exclude=[str(written(tmp_path / "old.txt", TEXTS[0]))])
-    corpus = prepare(sources, "en", store, parameters, after=former)
-    assert {part.run for part in corpus.parts} == {0}
-    scratch = prepare(sources, "en", ArtifactStore(tmp_path / "other"), parameters)
-    assert rows_of(corpus, "text", "id", "line") == rows_of(scratch, "text", "id", "line")
-    assert corpus.digest == scratch.digest
-
-
-def test_a_corpus_is_found_wherever_its_files_lie(tmp_path: Path, store: ArtifactStore) -> None:
-    here = [written(tmp_path / "here" / name, *TEXTS[:3]) for name in ("x/a.txt", "y/a.txt")]
-    there = [written(tmp_path / "there" / name, *TEXTS[:3]) for name in ("x/a.txt", "y/a.txt")]
-    corpus = prepare(here, "en", store)
-    assert prepare(there, "eng_Latn", store).digest == corpus.digest
-    assert [part.source for part in corpus.parts] == ["x/a.txt", "y/a.txt"]
-    assert prepare(here[:1], "en", store).parts[0].source == "a.txt"
-
-
 def test_a_rehearsal_makes_nothing(tmp_path: Path) -> None:
     path = written(tmp_path / "in" / "a.txt", "%%%%", "&&&&")
     report = rehearse([path], "de")
@@ -327,120 +207,6 @@ def test_what_the_rules_cannot_do_is_said(tmp_path: Path) -> None:
     assert "hardly be told" in rehearse([path], "gsw").notes[0]
     assert rehearse([path], "gsw", parsed(rules={"language": False})).notes == ()
     assert "lines only" in rehearse([written(path, "ขอบคุณมาก")], "th").notes[0]
-
-
-def test_patterns_are_expanded_in_order(tmp_path: Path) -> None:
-    for name in ("d/b.txt", "d/a.txt", "d/e/c.txt", "d/.hidden", "d/_SUCCESS", "d/.git/x", "z.txt", "odd[1].txt"):
-        written(tmp_path / name, "Ein Satz.")
-
-    def found(*patterns: str) -> list[str]:
-        return [path.relative_to(tmp_path).as_posix() for path in expand_sources(patterns, tmp_path)]
-
-    assert found("d") == ["d/a.txt", "d/b.txt", "d/e/c.txt"]
-    assert found("z.txt", "d/*.txt", "d/b.txt") == ["z.txt", "d/a.txt", "d/b.txt"]
-    assert found("**/c.txt") == ["d/e/c.txt"]
-    assert found("odd[1].txt") == ["odd[1].txt"], "a file that is there is meant, whatever its name"
-    assert found(str(tmp_path / "d" / "a*")) == ["d/a.txt"]
-
-
-@pytest.mark.parametrize(
-    ("pattern", "said", "code"),
-    [
-        ("empty", "the directory empty has no files", "file-not-found"),
-        ("", "'' names no file", "file-not-found"),
-        ("a\0b", r"'a\\x00b' names no file", "file-not-found"),
-        ("*.xyz", r"no file matches '\*\.xyz'", "file-not-found"),
-        ("missing.txt", "cannot read .*missing.txt: No such file", "file-not-found"),
-        ("mixed", "mixed matches files of different formats: .*a.txt is text, .*b.jsonl is jsonl", "mixed-formats"),
-        ("mixed/*", "different formats", "mixed-formats"),
-        ("fifo", "not a regular file", "file-not-found"),
-    ],
-)
-def test_patterns_that_say_nothing_useful_are_refused(pattern: str, said: str, code: str, tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    os.mkfifo(tmp_path / "fifo")
-    written(tmp_path / "mixed" / "a.txt", "Ein Satz.")
-    jsonl(tmp_path / "mixed" / "b.jsonl", {"text": "Ein Satz."})
-    with pytest.raises(CorpusInputError, match=said) as caught:
-        expand_sources([pattern], tmp_path)
-    assert caught.value.code == code
-
-
-def broken(folder: Path, name: str) -> Path:  # noqa: C901 - a list of ways
-    """A file that cannot be prepared."""
-    path = folder / name
-    table = pa.table({"text": [f"Satz Nummer {n}." for n in range(5_000)]})
-    match name:
-        case "columns.parquet":
-            pq.write_table(pa.table({"content": ["Ein Satz."]}), path)
-        case "numbers.parquet":
-            pq.write_table(pa.table({"text": [1]}), path)
-        case "cut.parquet":
-            pq.write_table(table, path)
-            path.write_bytes(path.read_bytes()[:-100])
-        case "flipped.parquet":
-            pq.write_table(table, path)
-            content = bytearray(path.read_bytes())
-            content[40:400] = b"\xff" * 360
-            path.write_bytes(content)
-        case "lie.parquet":
-            path.write_text("Ein Satz.\n")
-        case "cut.txt.gz":
-            path.write_bytes(gzip.compress(os.urandom(4_000).hex().encode())[:-50])
-        case "binary.txt":
-            path.write_bytes(bytes(range(128, 256)) * 10)
-        case "lines.jsonl":
-            path.write_text("Ein Satz.\n")
-        case "list.json":
-            path.write_text('[\n{"text": "Ein Satz."}\n]\n')
-        case "tags":
-            path.write_text('<doc id="1" url="x" title="T">\nEin Satz.\n</doc>\n')
-        case "page.txt":
-            path.write_text("<!DOCTYPE html><p>Ein Satz.\n")
-        case "cut.tmx":
-            path.write_text("<tmx><body><tu>")
-        case "three.zip":
-            moses(path, de="a\n", en="b\n", fr="c\n")
-        case _:
-            path.touch()
-    return path
-
-
-@pytest.mark.parametrize(
-    ("name", "code", "said"),
-    [
-        ("columns.parquet", "unknown-columns", "has no column 'text'; its columns are: content"),
-        ("numbers.parquet", "unknown-columns", "the column 'text' holds int64, not strings"),
-        ("cut.parquet", "corrupt-input", "is damaged"),
-        ("flipped.parquet", "corrupt-input", "is damaged"),
-        ("lie.parquet", "corrupt-input", "is no Parquet file"),
-        ("cut.txt.gz", "truncated-input", "its compressed stream ends early"),
-        ("binary.txt", "empty-corpus", "line 1: not UTF-8"),
-        ("lines.jsonl", "empty-corpus", "line 1: not JSON"),
-        ("list.json", "unsupported-input", "not JSONL"),
-        ("tags", "unsupported-input", "wikiextractor --json"),
-        ("page.txt", "unsupported-input", "an HTML page"),
-        ("cut.tmx", "truncated-input", "ends early, line 1"),
-        ("three.zip", "unsupported-input", "holds 3 texts"),
-        ("empty", "empty-corpus", "nothing is left of 0 lines in 1 file"),
-    ],
-)
-def test_a_broken_file_is_named_and_nothing_is_published(
-    name: str, code: str, said: str, tmp_path: Path, store: ArtifactStore
-) -> None:
-    path = broken(tmp_path, name)
-    with pytest.raises(CorpusInputError, match=said) as caught:
-        prepare([path], "de", store)
-    assert caught.value.code == code
-    assert "\n" not in str(caught.value)
-    good = written(tmp_path / "good.txt", "Ein guter Satz.")
-    if name == "empty":
-        assert len(prepare([good, path], "de", store)) == 1
-        return
-    with pytest.raises(CorpusInputError, match=name.replace(".", r"\.")):
-        prepare([good, path], "de", store)
-    assert not list(store.root.glob("corpus/*"))
-    assert not list(store.root.glob(".staging/*"))
 
 
 def test_surrogates_and_strange_spaces_cost_a_sentence_at_most(tmp_path: Path, store: ArtifactStore) -> None:
@@ -461,24 +227,3 @@ def test_documents_longer_than_a_block_stay_in_order(
     assert len(whole) == 100
     monkeypatch.setattr("bitextmine.preparation.reading._BLOCK_CHARS", 100)
     assert rows_of(prepare([path], "de", ArtifactStore(tmp_path / "other")), "text", "id", "line") == whole
-
-
-def test_nothing_to_prepare_is_said(tmp_path: Path, store: ArtifactStore) -> None:
-    with pytest.raises(CorpusInputError, match="no file to prepare"):
-        prepare([], "de", store)
-    path = written(tmp_path / "a.txt", "%%%%", "&&&&", "x")
-    with pytest.raises(CorpusInputError, match=r"nothing is left of 3 lines in 1 file \(2 punctuation, 1 length\)"):
-        prepare([path], "de", store)
-
-
-def test_a_file_that_changes_while_it_is_read_is_noticed(tmp_path: Path, store: ArtifactStore) -> None:
-    path = written(tmp_path / "a.txt", *TEXTS)
-    second = written(tmp_path / "b.txt", *TEXTS)
-
-    def meddle(stage: str, done: int, total: int | None) -> None:
-        if stage == "prepare" and done:
-            written(second, "Something else.")
-
-    with pytest.raises(CorpusInputError) as caught:
-        prepare([path, second], "en", store, progress=meddle)
-    assert caught.value.code == "input-changed"
