@@ -14,8 +14,8 @@ The story is demo/documents: German and English, 69 beads, written with merges, 
 
 Time is measured on two documents of 500 to 32,000 sentences a side: the blocks of the first --encoded sentences of the
 chapters are encoded, and longer documents are these again and again, each time with other noise on their vectors. Of
-aligning the CPU's time counts, the best of three; of encoding there is one time for each sentence. The `points` are those of the table
-that was filled at the finest level, beside those of the whole one.
+aligning it is the CPU's, the best of three. The `points` are those of the table that was filled at the finest level,
+beside those of the whole one.
 """
 
 from __future__ import annotations
