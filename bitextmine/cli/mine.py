@@ -13,7 +13,7 @@ from bitextmine.cli.document_options import BonusOption, DocumentsOption, LinksO
 from bitextmine.cli.filter_options import FiltersOption, say_filtered, settings_of
 from bitextmine.cli.mine_remote import RemoteSide, mine_on_server, refuse_local_options
 from bitextmine.cli.output import FORMAT_DEFAULT, OUTPUT_HELP, STDOUT, planned_export, write_export
-from bitextmine.cli.plan import MethodOption, TargetRecall, planned, say_search
+from bitextmine.cli.plan import MethodOption, TargetRecall, planned, say_plan, say_search
 from bitextmine.cli.stages import progress_shown, say
 from bitextmine.corpus import CorpusFormat
 from bitextmine.encoders import Encoder, find_encoder
@@ -147,7 +147,7 @@ def mine(
     with progress_shown(verbose) as progress:
         corpora = console.read_corpora(files, place, progress)
         plan = planned(corpora, model, parameters, limits, place)
-        say(plan.line())
+        say_plan(plan, corpora, model, parameters, place)
         bitext = mine_corpora(corpora[0], corpora[1], model, place.artifacts, parameters, plan=plan, progress=progress)
         kept = filter_bitext(bitext, chosen, place.artifacts, progress=progress)
     write_export(output, kept, wanted)
