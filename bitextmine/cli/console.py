@@ -57,6 +57,16 @@ PrecisionOption = Annotated[
     PrecisionChoice,
     typer.Option(help="Numbers to encode with; auto: int8 on CPUs, fp16 on GPUs, where installed, else fp32."),
 ]
+MinedPrecision = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--precision",
+        metavar="0.95|auto|fp32|fp16|int8",
+        show_default="auto",
+        help="A number: the share of pairs that shall be right, for which the threshold is chosen. A word: numbers to "
+        "encode with, as for the other commands. May be given once of each.",
+    ),
+]
 EncoderName = Annotated[str, typer.Option(help="The sentence encoder; see: bitextmine encoders list.")]
 ProviderOption = Annotated[
     Provider,
@@ -103,6 +113,24 @@ AllowUncovered = Annotated[
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Print a line for each finished stage where no progress bar can be.")
 ]
+
+
+def split_precision(given: Sequence[str] | None) -> tuple[Precision | None, float | None]:
+    """What `MinedPrecision` was given: the encoder's precision, and the share of right pairs asked for.
+
+    Raises:
+        ParameterError: neither a number nor a precision of encoders, or two of one kind.
+    """
+    words = [text for text in given or () if text in tuple(PrecisionChoice)]
+    numbers = [text for text in given or () if text not in words]
+    if len(words) > 1 or len(numbers) > 1:
+        raise ParameterError("--precision is given twice: give one number, one word, or one of each")
+    try:
+        target = float(numbers[0]) if numbers else None
+    except ValueError:
+        message = f"--precision {numbers[0]!r} is neither a number, as 0.95, nor one of {', '.join(PrecisionChoice)}"
+        raise ParameterError(message) from None
+    return (PrecisionChoice(words[0]).precision if words else None), target
 
 
 def workspace(data_dir: Path | None, encoders_dir: Path | None) -> Workspace:

@@ -15,6 +15,7 @@ from bitextmine.cli.mine_remote import RemoteSide, mine_on_server, refuse_local_
 from bitextmine.cli.output import FORMAT_DEFAULT, OUTPUT_HELP, STDOUT, planned_export, write_export
 from bitextmine.cli.plan import MethodOption, TargetRecall, planned, say_plan, say_search
 from bitextmine.cli.stages import progress_shown, say
+from bitextmine.cli.threshold import SeedsOption, seeds_file, split_target, with_threshold
 from bitextmine.corpus import CorpusFormat
 from bitextmine.encoders import Encoder, find_encoder
 from bitextmine.errors import ParameterError
@@ -52,7 +53,8 @@ def mine(
         ),
     ] = None,
     tgt_vectors: Annotated[Path | None, typer.Option(help="Vectors of the target; both or neither.")] = None,
-    precision: console.PrecisionOption = console.PrecisionChoice.AUTO,
+    precision: console.MinedPrecision = None,
+    seeds: SeedsOption = None,
     k: console.K = 4,
     margin: console.MarginOption = Margin.RATIO,
     retrieval: console.RetrievalOption = Retrieval.MAX_SCORE,
@@ -87,8 +89,9 @@ def mine(
 ) -> None:
     """Mine sentence pairs from two monolingual files, one sentence a line.
 
-    Pairs come best first. Without --threshold every candidate pair is written: look at the file, find the margin
-    below which pairs are wrong, and filter by it (scores differ between encoders and corpora, so no default fits).
+    Pairs come best first. Without --threshold every candidate pair is written. Scores differ between encoders and
+    corpora, so no default fits: --precision 0.95 chooses the threshold above which so many pairs are expected to be
+    right and says how sure that is; bitextmine threshold shows the choices.
     Embeddings are kept, so mining the same files again with other options takes seconds.
 
     With --server a service does it: files are uploaded unless they are there already, and SRC and TGT may name
@@ -103,6 +106,7 @@ def mine(
     started = time.monotonic()
     wanted = planned_export(output, output_format)
     chosen = settings_of(filters)
+    of_encoder, target = split_target(precision, threshold, seeds)
     parameters = MiningParameters(
         k=k,
         margin=margin,
@@ -121,7 +125,8 @@ def mine(
             {
                 "--src-vectors": src_vectors,
                 "--tgt-vectors": tgt_vectors,
-                "--precision": precision.precision,
+                "--precision": of_encoder or target,
+                "--seeds": seeds,
                 "--postprocess": postprocess,
                 "--threads": threads,
                 "--memory": memory,
@@ -135,12 +140,13 @@ def mine(
         raise ParameterError("give --src-lang and --tgt-lang, the languages of the files")
     limits = console.resources(threads, memory, gpus)
     files = [console.corpus_file(path, lang, input_format) for path, lang in ((src, src_lang), (tgt, tgt_lang))]
+    known = seeds_file(seeds, src_lang, tgt_lang)
     place = console.writable_workspace(data_dir, encoders_dir)
     model = _given_vectors(src_vectors, tgt_vectors) or find_encoder(
         encoder,
         place.encoders,
         threads=threads,
-        precision=precision.precision,
+        precision=of_encoder,
         device=Device(provider, allow_cpu_fallback),
     )
     check_languages((file.lang for file in files), model, parameters)
@@ -148,6 +154,8 @@ def mine(
         corpora = console.read_corpora(files, place, progress)
         plan = planned(corpora, model, parameters, limits, place)
         say_plan(plan, corpora, model, parameters, place)
+        if target is not None:
+            parameters = with_threshold(target, corpora, model, place, parameters, (plan, known), progress)
         bitext = mine_corpora(corpora[0], corpora[1], model, place.artifacts, parameters, plan=plan, progress=progress)
         kept = filter_bitext(bitext, chosen, place.artifacts, progress=progress)
     write_export(output, kept, wanted)

@@ -12,9 +12,11 @@ from bitextmine.thresholds.model import Fit, Observed, Reals, fit, thresholds_fo
 
 CONFIDENCE = 0.9
 LEAST_DECOYS = 30
+LEAST_GAP = 5.0  # it is 1 to 4 where no sentence has a translation, 6 to 15 where some have (docs/thresholds.md)
 _REPLICATES = 100
 _SEED = 20
-_SYSTEMATIC = 0.3  # standard deviation of the logarithm of wrong pairs that the model makes by itself: see docs
+# Of the logarithm of how many wrong pairs there are for each that the model counts, over sets with gold (docs).
+_SYSTEMATIC_MEAN, _SYSTEMATIC_DEVIATION = -0.3, 0.5
 _Band = tuple[Reals, Reals, Reals]  # value, low, high
 
 
@@ -58,6 +60,11 @@ def _why_not(best: Fit) -> str | None:
             f"only {best.decoys:.0f} pairs stand out from the others by their margins; {LEAST_DECOYS} are needed "
             "to see what sentences find that have no translation"
         )
+    if best.gap < LEAST_GAP:
+        return (
+            f"the best pairs hardly stand out: their margins are {best.gap:.1f} times as far from the next-best "
+            f"as that from the one after it, not {LEAST_GAP:g}; it may be that there are no translations"
+        )
     if best.unsettled:
         return "right and wrong pairs do not part by their margins: the estimate does not come to rest"
     return None
@@ -71,10 +78,17 @@ def _resampled(observed: Observed, decoys: Decoys, best: Fit, thresholds: Reals)
         again = fit(
             observed, decoys.reweighted(rng.poisson(1.0, len(decoys)).astype(np.float64)), thresholds, best.local
         )
-        wrong = np.minimum(again.wrong * np.exp(rng.normal(0, _SYSTEMATIC)), again.kept)
+        wrong = np.minimum(again.wrong * np.exp(rng.normal(_SYSTEMATIC_MEAN, _SYSTEMATIC_DEVIATION)), again.kept)
         wrong = _counted(wrong, rng)
         varied = Fit(
-            again.kept, np.minimum(wrong, again.kept), again.local, again.translated, again.shift, again.decoys, False
+            again.kept,
+            np.minimum(wrong, again.kept),
+            again.local,
+            again.translated,
+            again.shift,
+            again.decoys,
+            again.gap,
+            False,
         )
         least, most = again.translated
         made.append((varied.precision, again.recall(least), again.recall(most)))

@@ -20,10 +20,10 @@ from bitextmine.thresholds.decoys import Decoys
 
 Reals = NDArray[np.float64]
 GRID = 192  # thresholds
-_ROUNDS = 25
+_ROUNDS = 40
 _SETTLED = 1e-3
 _NULL_QUANTILE = 0.3  # of the decoys: below it rows have no translation
-_CERTAIN = 0.5  # rows that are wrong with less than this chance give decoys
+_CERTAIN, _UNCERTAIN = 0.35, 0.65  # rows that are wrong with less than this chance give decoys; with more none
 _LEAST_DECOYS = 30
 _TAIL_SHARE, _TAIL_LEAST = 0.05, 25  # of the decoys, beyond which their margins are taken to fall off exponentially
 _LEAST_UNBEATEN = 0.5  # what found rows are scaled up by is at most its inverse
@@ -39,6 +39,7 @@ class Fit:
     translated: tuple[float, float]  # rows that have a translation, found or not: at least, at most
     shift: float  # what was added to the decoys' margins
     decoys: float  # rows that gave them, in effect
+    gap: float  # from the best margin to the next of rows that gave decoys, in terms of that from the next to its next
     unsettled: bool  # the iteration did not come to rest
 
     @property
@@ -94,7 +95,16 @@ def fit(observed: Observed, decoys: Decoys, thresholds: Reals, start: Reals | No
         if moved < _SETTLED:
             break
         wrong_chance = (before + wrong_chance) / 2
-    return Fit(kept, _summed(local, kept), local, found.translated, found.shift, found.decoys, moved >= 0.1)
+    return Fit(
+        kept,
+        _summed(local, kept),
+        local,
+        found.translated,
+        found.shift,
+        found.decoys,
+        _gap(decoys, right),
+        moved >= 0.1,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +151,20 @@ def _shift(decoys: Decoys, right: Reals, wrong_chance: Reals) -> float:
     return min(without - with_one, 0.0) if np.isfinite(without - with_one) else 0.0
 
 
+def _gap(decoys: Decoys, right: Reals) -> float:
+    """How far best candidates stand out: 1 to 4 where they are the best of many that are wrong, above where right."""
+    rows = right * (decoys.seed == 0)
+    to_first, to_second = (
+        weighted_quantile(higher - lower, rows, 0.5)
+        for higher, lower in ((decoys.best, decoys.first), (decoys.first, decoys.second))
+    )
+    return to_first / to_second if to_second > 0 else float("inf")
+
+
 def _certain(wrong_chance: Reals, decoys: Decoys) -> Reals:
     """Weights of the rows that give decoys: those that are right with some certainty, or else the best there are."""
-    weights = np.where(decoys.paired & (wrong_chance < _CERTAIN), decoys.weight * (1 - wrong_chance), 0.0)
+    trust = np.clip((_UNCERTAIN - wrong_chance) / (_UNCERTAIN - _CERTAIN), 0, 1)  # without a step, which would swing
+    weights = np.where(decoys.paired, decoys.weight * (1 - wrong_chance) * trust, 0.0)
     count = np.count_nonzero(weights)
     if count + np.count_nonzero(decoys.seed) < _LEAST_DECOYS:
         order = np.argsort(-np.where(decoys.paired, decoys.best, -np.inf), kind="stable")[:_LEAST_DECOYS]
