@@ -16,7 +16,7 @@
 from bitextmine.client.client import AsyncClient, Client
 from bitextmine.client.corpus_results import Corpus, Index, Languages, Lengths, RefusedLine, Statistics, UploadState
 from bitextmine.client.embedding import Embeddings
-from bitextmine.client.judged import Histogram, Judgement, Judgements, Precision, Sample
+from bitextmine.client.judged import Expected, Histogram, Judgement, Judgements, Precision, Sample
 from bitextmine.client.results import (
     Bitext,
     Check,
@@ -50,6 +50,7 @@ __all__ = [
     "Embeddings",
     "Encoder",
     "Estimate",
+    "Expected",
     "Failure",
     "FilterCount",
     "Found",

@@ -18,6 +18,15 @@ class Precision(Answer):
     covered: float  # share of the tenths of the pairs, by margin, that have judged ones
 
 
+class Expected(Answer):
+    """What is expected of the pairs that reach a threshold without anyone having judged them."""
+
+    precision: float
+    low: float  # of a 90% interval
+    high: float
+    recall: float
+
+
 class Histogram(Answer):
     """How margins are distributed: `counts[i]` pairs from `edges[i]` on, below `edges[i + 1]`."""
 
@@ -26,6 +35,7 @@ class Histogram(Answer):
     counts: list[int]
     at_least: list[int]  # pairs whose margin is the bin's lower edge or more
     precision: list[Precision | None]  # of those pairs; None where none of them is judged
+    expected: tuple[Expected | None, ...] = ()  # the same without judgements; empty where there is no estimate
 
 
 class Sample(Answer):

@@ -26,6 +26,15 @@ class PrecisionOut(BaseModel):
     covered: float = Field(description="Share of the tenths that have judged pairs; what the others are is not known.")
 
 
+class ExpectedOut(BaseModel):
+    """What is expected of the pairs that reach a threshold without anyone having judged them."""
+
+    precision: float
+    low: float = Field(description="Of a 90% interval.")
+    high: float
+    recall: float = Field(description="Share of the translations in both corpora that these pairs would have.")
+
+
 class HistogramOut(BaseModel):
     """How the margins of a bitext are distributed, and how many pairs each threshold would keep."""
 
@@ -34,6 +43,11 @@ class HistogramOut(BaseModel):
     counts: list[int] = Field(description="Pairs of each bin, its lower edge included.")
     at_least: list[int] = Field(description="Pairs whose margin is the bin's lower edge or more.")
     precision: list[PrecisionOut | None] = Field(description="Of those pairs; null where none of them is judged.")
+    expected: list[ExpectedOut | None] = Field(
+        default=[],
+        description="The same without judgements, of all pairs before filters: empty where no precision was asked for "
+        "when the corpora were mined (POST /v1/matrix-jobs).",
+    )
 
 
 class SampleOut(BaseModel):

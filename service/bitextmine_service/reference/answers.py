@@ -104,6 +104,10 @@ ANSWERS: dict[str, Any] = {
             {"judged": 40, "good": 38, "precision": 0.95, "low": 0.835, "high": 0.986, "covered": 1.0},
             None,
         ],
+        "expected": [
+            {"precision": 0.91, "low": 0.86, "high": 0.95, "recall": 0.93},
+            {"precision": 0.99, "low": 0.97, "high": 1.0, "recall": 0.66},
+        ],
     },
     "sample_pairs": {"items": [_PAIR], "total": 141},
     "get_judgements": _JUDGEMENTS,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from bitextmine.bitext import pair_record
+from bitextmine.bitext import Bitext, pair_record
 from bitextmine.judgements import Judgement, Judgements, Verdict
 from bitextmine.pair_scores import MOST_BINS, MOST_SAMPLED, histogram, precisions, sample
+from bitextmine.thresholds.found import find_estimate, point_at
 from bitextmine_service.context import Context, Ctx, MineCtx
 from bitextmine_service.models.bitexts import PairOut
 from bitextmine_service.models.judging import HistogramOut, JudgementOut, JudgementsIn, JudgementsOut, SampleOut
@@ -40,8 +41,17 @@ def get_histogram(
             "counts": found.counts,
             "at_least": found.at_least,
             "precision": [each and asdict(each) for each in estimates],
+            "expected": _expected(context, bitext, found.edges[:-1]),
         }
     )
+
+
+def _expected(context: Context, bitext: Bitext, thresholds: list[float]) -> list[dict[str, Any] | None]:
+    estimate = find_estimate(bitext, context.workspace.artifacts)
+    if estimate is None or not estimate.points:
+        return []
+    points = [point_at(estimate, threshold) for threshold in thresholds]
+    return [None if point is None else asdict(point) for point in points]
 
 
 @router.get("/{bitext_id}/sample", responses=documented(HTTPStatus.NOT_FOUND))

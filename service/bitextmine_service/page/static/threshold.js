@@ -39,14 +39,14 @@ export class Threshold {
 
   /** Show what the threshold keeps. */
   told() {
-    const { edges, at_least: left, pairs, precision } = this.found;
+    const { edges, at_least: left, pairs, precision, expected } = this.found;
     if (!pairs) return;
     const value = score(edges[this.step], 4);
     this.bars.forEach((bar, index) => bar.classList.toggle("cut", index < this.step));
     byId("threshold-value").textContent = value;
     this.slider.setAttribute("aria-valuetext", value);
     byId("kept").textContent = `${whole(left[this.step])} of ${whole(pairs)} pairs stay (${percent(left[this.step] / pairs, 1)}).`;
-    byId("estimate").textContent = inWords(precision[this.step]);
+    byId("estimate").textContent = `${inWords(precision[this.step])} ${foreseen(expected?.[this.step])}`;
     this.dim(byId("pairs"));
   }
 
@@ -67,6 +67,14 @@ export class Threshold {
       near: { min_margin: at(this.step - near), max_margin: at(this.step + near) },
     };
   }
+}
+
+/** What was estimated when the corpora were mined, if a precision was asked for then. */
+function foreseen(point) {
+  if (!point) return "";
+  const { precision, low, high, recall } = point;
+  return `Before filters and without judging, ${percent(precision)} are expected to be good (90% interval ${percent(low)} to ${percent(high)}), `
+    + `with ${percent(recall)} of all translations in the corpora.`;
 }
 
 function inWords(estimate) {
