@@ -58,7 +58,7 @@ DEFAULT_BOUNDS: Mapping[str, Bounded] = {
     Length.name: Bounded(least=2, most=500),
     Punctuation.name: Bounded(most=0.6),
     Digits.name: Bounded(most=0.5),
-    Script.name: Bounded(most=0.5),
+    Script.name: Bounded(most=0.75),
     RepeatedCharacters.name: Bounded(most=10),
     RepeatedWords.name: Bounded(most=4),
     RepeatedPassages.name: Bounded(most=0.5),
