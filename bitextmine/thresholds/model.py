@@ -20,7 +20,7 @@ from bitextmine.thresholds.decoys import Decoys
 
 Reals = NDArray[np.float64]
 GRID = 192  # thresholds
-_ROUNDS = 40
+_ROUNDS, _ROUNDS_AGAIN = 40, 8  # from nothing, and from a former fit
 _SETTLED = 1e-3
 _NULL_QUANTILE = 0.3  # of the decoys: below it rows have no translation
 _CERTAIN, _UNCERTAIN = 0.35, 0.65  # rows that are wrong with less than this chance give decoys; with more none
@@ -86,7 +86,7 @@ def fit(observed: Observed, decoys: Decoys, thresholds: Reals, start: Reals | No
     kept = observed.kept(thresholds)
     local = _competition(kept, decoys, thresholds) if start is None else start
     wrong_chance = np.where(decoys.paired, local[bins], 1.0)
-    for _ in range(_ROUNDS):
+    for _ in range(_ROUNDS if start is None else _ROUNDS_AGAIN):
         right = _certain(wrong_chance, decoys)
         found = _counts(observed, decoys, thresholds, right, wrong_chance)
         local = _local(found.wrong, kept)
