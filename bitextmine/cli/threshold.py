@@ -86,6 +86,8 @@ def threshold(
     of_encoder, target = console.split_precision(precision)
     if target is not None:
         check_target(target)
+    if plot is not None:
+        _check_writable(plot)
     parameters = MiningParameters(k=k, margin=margin, retrieval=retrieval, allow_uncovered_languages=allow_uncovered)
     limits = console.resources(threads, memory)
     files = [console.corpus_file(path, lang, input_format) for path, lang in ((src, src_lang), (tgt, tgt_lang))]
@@ -181,18 +183,24 @@ def _write(found: ThresholdEstimate, chosen: Choice | None, plot: Path | None, t
         say_basis(found)
 
 
-def _draw(found: ThresholdEstimate, chosen: Choice | None, path: Path, title: str) -> None:
+def _check_writable(path: Path) -> None:
     """
     Raises:
         ParameterError: `output-not-writable`.
+    """
+    if path.is_dir() or not path.parent.is_dir():
+        reason = "it is a directory" if path.is_dir() else f"there is no directory {path.parent}"
+        raise ParameterError(f"cannot write {path}: {reason}", code="output-not-writable")
+
+
+def _draw(found: ThresholdEstimate, chosen: Choice | None, path: Path, title: str) -> None:
+    """
+    Raises:
         DiskFullError: the disk is full.
     """
     from bitextmine.files import write_atomically
     from bitextmine.thresholds import plot_svg
 
-    if path.is_dir() or not path.parent.is_dir():
-        reason = "it is a directory" if path.is_dir() else f"there is no directory {path.parent}"
-        raise ParameterError(f"cannot write {path}: {reason}", code="output-not-writable")
     with disk_full_named(str(path)):
         write_atomically(path, plot_svg(found, title, chosen).encode())
 
