@@ -86,7 +86,7 @@ def _parsed(values: Mapping[str, Any], base: Path) -> MatrixConfig:
 
 
 def _source(name: str, table: Any, preparation: Any, base: Path) -> CorpusSource:
-    from bitextmine.preparation import PreparationParameters, expand_sources
+    from bitextmine.preparation import expand_sources
 
     where = f"[corpora.{name}]"
     check_name(name)
@@ -101,14 +101,22 @@ def _source(name: str, table: Any, preparation: Any, base: Path) -> CorpusSource
     form = table.get("format")
     if form is not None and form not in [known.value for known in CorpusFormat]:
         raise _wrong(f"{where}: format is {form!r}; it must be one of {', '.join(CorpusFormat)}")
-    own = table.get("preparation", preparation)
-    if own is not None:
-        if not isinstance(own, dict):
-            raise _wrong(f"{where}: preparation is no table")
-        PreparationParameters.parse(own)
+    own = _preparation(table.get("preparation", preparation), where, base)
     found = tuple(str(path) for path in expand_sources(files, base))
     lang = parse_language(_text(table, "lang", name))
     return CorpusSource(name=name, lang=lang, files=found, form=form, preparation=own)
+
+
+def _preparation(wanted: Any, where: str, base: Path) -> dict[str, Any] | None:
+    """The table, with files to be excluded found from the configuration's directory."""
+    from bitextmine.preparation import PreparationParameters
+
+    if wanted is None:
+        return None
+    if not isinstance(wanted, dict):
+        raise _wrong(f"{where}: preparation is no table")
+    exclude = PreparationParameters.parse(wanted).exclude
+    return {**wanted, "exclude": [str(base / path) for path in exclude]} if exclude else wanted
 
 
 def _choice(values: Mapping[str, Any]) -> PairChoice:

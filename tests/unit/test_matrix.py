@@ -170,6 +170,12 @@ def test_a_configuration_says_everything(place: Path) -> None:
     assert config.export.form.value == "jsonl"
 
 
+def test_what_is_excluded_is_found_from_the_configuration(place: Path) -> None:
+    (place / "run.toml").write_text(f'[preparation]\nexclude = ["known.tmx"]\n{CORPORA}')
+    source = read_config(place / "run.toml").sources[0]
+    assert source.preparation == {"exclude": [str(place / "known.tmx")]}
+
+
 def test_defaults_filter_and_mine_all_pairs(place: Path) -> None:
     (place / "run.toml").write_text(CORPORA)
     config = read_config(place / "run.toml")
@@ -190,6 +196,8 @@ def test_defaults_filter_and_mine_all_pairs(place: Path) -> None:
         (f"precision = 'high'\n{CORPORA}", "invalid-config", "precision is 'high'"),
         (f"precision = 1.5\n{CORPORA}", "invalid-threshold", "between 0 and 1"),
         (f"pivot = 7\n{CORPORA}", "invalid-config", "pivot must be"),
+        (f"preparation = 3\n{CORPORA}", "invalid-config", "no table"),
+        (f"[preparation]\nsplitt = 3\n{CORPORA}", "invalid-preparation", "splitt"),
         (f"mining = 3\n{CORPORA}", "invalid-config", "no table"),
         (f"format = 'docx'\n{CORPORA}", "output-not-writable", "docx"),
         (f"filters = 'soem'\n{CORPORA}", "invalid-filters", "soem"),
