@@ -156,6 +156,40 @@ def test_a_second_run_finds_everything(folder: Path, capfd: pytest.CaptureFixtur
     assert files(folder) == first
 
 
+def test_corpora_are_prepared_where_it_is_asked_for(folder: Path) -> None:
+    """Every sentence twice, once in capitals, and an address: what preparation drops is in nobody's pairs."""
+    for lang in WORDS:
+        text = (folder / f"{lang}.txt").read_text()
+        (folder / f"{lang}.txt").write_text(text + text.upper() + "@@@ !!! ??? ### $$$ %%%\n")
+    rules = '[preparation]\nnear_duplicates = "letters"\nrules = { language = false, script = false }\n'
+    tables = "".join(f'[corpora.{lang}]\nfiles = ["{lang}.txt"]\n' for lang in WORDS)
+    (folder / "run.toml").write_text(SETTINGS + rules + tables)
+    assert run(["matrix", "run.toml"]) == 0
+    found = report(folder)
+    assert {corpus["sentences"] for corpus in found["corpora"].values()} == {60}
+    assert found["counts"]["done"] == PAIRS
+
+
+def test_corpora_that_grew_are_mined_as_if_from_scratch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(["matrix", "run.toml"]) == 0
+    write_corpora(folder, 66)
+    assert run(["matrix", "run.toml"]) == 0
+    latest = max((folder / "data" / "matrices").glob("*/report.json"), key=lambda path: path.stat().st_mtime)
+    grown = {(pair["src"], pair["tgt"]): pair["result"] for pair in json.loads(latest.read_text())["pairs"]}
+    monkeypatch.setenv("BITEXTMINE_DATA_DIR", str(folder / "fresh" / "data"))
+    assert run(["matrix", "run.toml"]) == 0
+    fresh = {(pair["src"], pair["tgt"]): pair["result"] for pair in report(folder / "fresh")["pairs"]}
+    for pair, result in grown.items():
+        assert result["reused"], "the neighbours of the first run"
+        stores = [ArtifactStore(place / "data" / "artifacts") for place in (folder, folder / "fresh")]
+        bitexts = [
+            store.open("bitext", made["bitext"]) for store, made in zip(stores, (result, fresh[pair]), strict=True)
+        ]
+        contents = [Bitext(artifact).path.read_bytes() for artifact in bitexts if artifact is not None]
+        assert len(contents) == 2
+        assert contents[0] == contents[1]
+
+
 def test_a_pair_that_fails_leaves_the_others_alone(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A neighbours artifact that is damaged: only who needs it fails, and says what to do."""
     assert run(["matrix", "run.toml"]) == 0
