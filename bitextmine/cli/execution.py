@@ -64,9 +64,12 @@ class Execution:
         """
         if self.choice is ExecutorChoice.LOCAL:
             from bitextmine.executors.local import LocalExecutor
-            from bitextmine.executors.task import untold
+            from bitextmine.executors.task import Needs, untold
 
-            return LocalExecutor(self.processes, progress_of=progress_of or untold)
+            one = self.resources
+            cores, memory = one.threads * self.processes, one.memory_bytes * self.processes
+            room = Needs(cores=cores, memory_bytes=memory, gpus=one.gpus)
+            return LocalExecutor(self.processes, room=room, progress_of=progress_of or untold)
         from bitextmine.executors.ray import RayExecutor
 
         return RayExecutor(place.root, self.address)
