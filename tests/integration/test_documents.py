@@ -67,6 +67,15 @@ def test_mining_two_files_works_as_pasted(news: Path) -> None:
     assert len((news / "pairs.tsv").read_text().splitlines()) > 200
 
 
+@pytest.mark.encoder
+def test_every_pair_of_many_languages_works_as_pasted(news: Path) -> None:
+    commands = block("Or every pair of many languages")
+    said = subprocess.run(["bash", "-e"], input=commands, cwd=news, check=True, text=True, capture_output=True).stderr
+    pairs = (news / "pairs" / "de-en.tsv").read_text().splitlines()
+    assert len(pairs) > 50
+    assert f"de-en: {len(pairs)} pairs above" in said
+
+
 def test_a_virtual_environment_that_cannot_be_made_leaves_nothing(tmp_path: Path) -> None:
     broken = tmp_path / "python"
     broken.write_text('#!/bin/sh\n[ "$1" = -c ] && exit 0\nmkdir -p "$3/bin"; touch "$3/bin/python"; exit 1\n')
