@@ -49,8 +49,8 @@ def test_two_texts_become_pairs_and_nothing_of_them_stays(running: Service, watc
     row = page.locator("#try-pairs tbody tr").filter(has_text="Haus 7 ")
     target = row.locator(".sentence").nth(1)
     expect(target).to_contain_text("بيت 7 ")
-    assert target.get_attribute("lang") == "ar"
-    assert target.evaluate("element => getComputedStyle(element).direction") == "rtl"
+    expect(target).to_have_attribute("lang", "ar")
+    expect(target).to_have_css("direction", "rtl")
     assert page.locator("#try-pairs img, #try-pairs b").count() == 0
     assert names(running, "/v1/corpora") == names(running, "/v1/bitexts") == names(running, "/v1/jobs") == []
     accessible(page)
