@@ -134,6 +134,8 @@ def _counts(observed: Observed, decoys: Decoys, thresholds: Reals, right: Reals,
     effective = float(right.sum() ** 2 / max((right**2).sum(), 1e-12))
     kept = observed.kept(thresholds)
     wrong = np.minimum(wrong, kept)
+    start = min(int(np.searchsorted(thresholds, low)), len(thresholds) - 1)
+    wrong[:start] = wrong[start] + kept[:start] - kept[start]  # also pairs of sentences that are left over
     unbeaten = reached.sum() / max(having.sum(), 1e-12)
     most = float((kept - wrong).max(initial=0) / unbeaten) if unbeaten > 0 else 0.0
     least = min(float(having.sum()), most)  # no pair of low margin, of which most are wrong, is among these
