@@ -1,13 +1,15 @@
 """One matrix run over Debian's package descriptions in English and other languages, judged by description id.
 
-Protocol: sentences are those of debian_text.py, split and cleaned as there; each language is a corpus, without the
-sentences that were left untranslated. English has every sentence of a description that any of the languages has, and
-as many of others as --english allows, so that most of its sentences have no partner in a given language. Known pairs:
-sentences in the same place of descriptions with the same Description-md5 that have as many paragraphs, and sentences
-in that paragraph, as the English; of two other languages, those that share such an English sentence. Of a mined pair
-whose source or target has a known partner, all others count as wrong; pairs of which neither has one are not judged.
-Recall is of all known pairs, where a sentence counts once. One `bitextmine matrix` command in a process of its own
-mines all pairs for each of the --settings; later ones find what earlier ones embedded and searched.
+Protocol: sentences are those of debian_text.py, split and cleaned as there. Of each language, --rows of those that have
+a known partner in English: in the same place of descriptions with the same Description-md5 that have as many
+paragraphs, and sentences in each, as the English. Half of the English partners, drawn by hash, are taken out, with
+whatever equals them but for case and punctuation; English sentences of descriptions that nobody translated fill English
+up to --english. So about half of the sentences of a language have no partner in English, and most English ones none in
+a language. A mined pair is right where it, or what equals its English sentence but for case and punctuation, is known;
+of two other languages, where both have the same such English partner. All other pairs count as wrong; some are not, as
+descriptions say the same in other words. Recall is of the sentences that have a partner, on the side with fewer. One
+`bitextmine matrix` command in a process of its own mines all pairs for each of the --settings; later ones find what
+earlier ones embedded and searched.
 """
 
 from __future__ import annotations
@@ -19,13 +21,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xxhash
 from debian_text import SUITES, download, first_of_each, pieces, usable
 from signature import signature, write
 
@@ -39,16 +40,15 @@ _LANG = {"pt_BR": "pt", "zh_CN": "zh-Hans"}
 _NAME = {"pt_BR": "pt", "zh_CN": "zh"}
 
 Place = tuple[str, int, int]  # md5, paragraph, sentence
-Slots = dict[Place, str]  # the sentences of descriptions that are shaped as the English ones
-Known = dict[frozenset[str], set[tuple[str, str]]]
+Known = dict[str, dict[str, str]]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dir", type=Path, required=True, help="where apt's lists are kept, as of debian_text.py")
     parser.add_argument("--languages", nargs="+", default=LANGUAGES)
-    parser.add_argument("--rows", type=int, default=60_000, help="sentences of a language at most")
-    parser.add_argument("--english", type=int, default=150_000, help="English sentences")
+    parser.add_argument("--rows", type=int, default=25_000, help="sentences of a language at most")
+    parser.add_argument("--english", type=int, default=120_000, help="English sentences")
     parser.add_argument("--settings", nargs="+", default=["precision = 0.95"], help="; between lines")
     parser.add_argument("--data-dir", type=Path, help="kept; by default a temporary one")
     parser.add_argument("--json", type=Path)
@@ -68,26 +68,36 @@ def write_corpora(
 ) -> tuple[dict[str, int], Known]:
     """A file a language; returns their sentences, and the known pairs by the names of the corpora."""
     english = first_of_each(files[ENGLISH])
-    texts = {piece for blocks in english.values() for piece in pieces(blocks) if usable(piece)}
-    slots: dict[str, Slots] = {ENGLISH: dict(_slots(english))}
-    sides: dict[str, list[str]] = {}
+    texts = {piece for blocks in english.values() for piece in pieces(blocks)}
+    places = dict(_slots(english))
+    partners: dict[str, dict[str, str]] = {}  # of each corpus: a sentence, and its English one folded
     described: set[str] = set()
     for language in arguments.languages:
         found = first_of_each(files[language])
-        kept = dict.fromkeys(
-            piece for blocks in found.values() for piece in pieces(blocks) if usable(piece) and piece not in texts
-        )
-        sides[_NAME.get(language, language)] = _sample(list(kept), arguments.rows)
+        described |= found.keys()
         shaped = {md5: blocks for md5, blocks in found.items() if _shape(blocks) == _shape(english.get(md5, []))}
-        slots[_NAME.get(language, language)] = dict(_slots(shaped))
-        described |= shaped.keys()
-    wanted = dict.fromkeys(piece for md5 in english if md5 in described for piece in pieces(english[md5]))
-    others = _sample([text for text in sorted(texts) if text not in wanted], arguments.english)
-    first = _sample([text for text in wanted if usable(text)], arguments.english)
-    sides[ENGLISH] = [*first, *others][: arguments.english]
-    for name, side in sides.items():
-        (place / f"{name}.txt").write_text("".join(f"{text}\n" for text in side), encoding="utf-8")
-    return {name: len(side) for name, side in sides.items()}, _known(slots, {n: set(s) for n, s in sides.items()})
+        aligned = {text: fold(places[at]) for at, text in _slots(shaped) if usable(text) and text not in texts}
+        kept = _sample(sorted(aligned), arguments.rows)
+        partners[_NAME.get(language, language)] = {text: aligned[text] for text in kept}
+    wanted = {folded for aligned in partners.values() for folded in aligned.values()}
+    there = {text: fold(text) for text in sorted(texts) if usable(text)}
+    partnered = [text for text, folded in there.items() if folded in wanted and _is_kept(folded)]
+    untranslated = {piece for md5 in english if md5 not in described for piece in pieces(english[md5])}
+    others = [text for text in sorted(untranslated) if usable(text) and there[text] not in wanted]
+    side = [*partnered, *_sample(others, max(arguments.english - len(partnered), 0))]
+    partners[ENGLISH] = {text: there[text] for text in _sample(side, len(side))}
+    for name, aligned in partners.items():
+        (place / f"{name}.txt").write_text("".join(f"{text}\n" for text in aligned), encoding="utf-8")
+    return {name: len(aligned) for name, aligned in partners.items()}, partners
+
+
+def fold(text: str) -> str:
+    """The same for texts that differ in case and punctuation only."""
+    return "".join(filter(str.isalnum, text.casefold()))
+
+
+def _is_kept(folded: str) -> bool:
+    return xxhash.xxh3_64_intdigest(folded) % 2 == 0
 
 
 def _sample(texts: list[str], most: int) -> list[str]:
@@ -104,25 +114,6 @@ def _slots(descriptions: Mapping[str, list[list[str]]]) -> Iterator[tuple[Place,
         for paragraph, block in enumerate(blocks):
             for number, sentence in enumerate(block):
                 yield (md5, paragraph, number), sentence
-
-
-def _known(slots: Mapping[str, Slots], there: Mapping[str, set[str]]) -> Known:
-    """Pairs of sentences in the same place, by the English sentence there, so that copies of it count too."""
-    by_english: dict[str, dict[str, set[str]]] = {}
-    for name, places in slots.items():
-        found: dict[str, set[str]] = defaultdict(set)
-        for at, text in places.items():
-            if text in there[name] and at in slots[ENGLISH]:
-                found[slots[ENGLISH][at]].add(text)
-        by_english[name] = found
-    known: Known = {}
-    for one, other in combinations(slots, 2):
-        shared = by_english[one].keys() & by_english[other].keys()
-        left, right = sorted((one, other))
-        known[frozenset((one, other))] = {
-            (src, tgt) for text in shared for src in by_english[left][text] for tgt in by_english[right][text]
-        }
-    return known
 
 
 def run(place: Path, data: Path, sizes: Mapping[str, int], settings: str, known: Known) -> dict[str, Any]:
@@ -153,43 +144,36 @@ def run(place: Path, data: Path, sizes: Mapping[str, int], settings: str, known:
 
 
 def _judged(data: Path, pair: Mapping[str, Any], known: Known) -> dict[str, Any]:
-    """Precision of the pairs that can be judged, recall of the known ones, F1, and what was promised."""
-    names = pair["src"], pair["tgt"]
-    gold = known[frozenset(names)]
+    """Precision, recall and F1 of one pair of corpora, and what was promised."""
+    sides = known[pair["src"]], known[pair["tgt"]]
     found = Workspace.at(data).artifacts.open("bitext", pair["result"]["bitext"])
     assert found is not None
     table = Bitext(found).table(["src", "tgt"])
-    columns = dict(zip(names, (table["src"].to_pylist(), table["tgt"].to_pylist()), strict=True))
-    left, right = (columns[name] for name in sorted(names))
-    mined = list(zip(left, right, strict=True))
-    lefts, rights = {src for src, _ in gold}, {tgt for _, tgt in gold}
-    correct = sum(each in gold for each in mined)
-    judged = sum(src in lefts or tgt in rights for src, tgt in mined)
-    findable = min(len(lefts), len(rights))  # max-score uses each sentence once
-    precision, recall = correct / max(judged, 1), correct / max(findable, 1)
+    mined = list(zip(table["src"].to_pylist(), table["tgt"].to_pylist(), strict=True))
+    correct = sum(sides[0][src] == sides[1][tgt] for src, tgt in mined)
+    shared = set(sides[0].values()) & set(sides[1].values())
+    findable = min(sum(folded in shared for folded in side.values()) for side in sides)  # each is used once
+    precision, recall = correct / max(len(mined), 1), correct / max(findable, 1)
     return {
-        "pair": "-".join(names),
+        "pair": f"{pair['src']}-{pair['tgt']}",
         "mined": len(mined),
-        "judged": judged,
         "correct": correct,
-        "known": len(gold),
+        "known": findable,
         "precision": precision,
         "recall": recall,
         "f1": 2 * precision * recall / max(precision + recall, 1e-9),
-        "threshold": pair["result"]["threshold"],
+        "threshold": {name: value for name, value in pair["result"]["threshold"].items() if name != "margins"},
         "seconds": pair["result"]["seconds"],
     }
 
 
 def show(settings: str, judged: list[dict[str, Any]], seconds: float, report: Mapping[str, Any]) -> None:
-    print(
-        f"\n{settings}\n{'pair':<8}{'known':>8}{'mined':>8}{'judged':>8}{'P':>7}{'R':>7}{'F1':>7}  threshold, promised"
-    )
+    print(f"\n{settings}\n{'pair':<8}{'known':>8}{'mined':>8}{'P':>7}{'R':>7}{'F1':>7}  threshold, promised")
     for each in judged:
         said = each["threshold"]
         value = f"{said['value']:.4f}" if said.get("value") is not None else "none"
         promised = f", {said['precision']:.3f} ({said['low']:.3f} to {said['high']:.3f})" if "precision" in said else ""
-        counts = f"{each['known']:>8,}{each['mined']:>8,}{each['judged']:>8,}"
+        counts = f"{each['known']:>8,}{each['mined']:>8,}"
         figures = f"{each['precision']:>7.3f}{each['recall']:>7.3f}{each['f1']:>7.3f}"
         print(f"{each['pair']:<8}{counts}{figures}  {value}{promised}")
     total = sum(report["seconds"].values())
