@@ -97,7 +97,7 @@ def fold(text: str) -> str:
 
 
 def _is_kept(folded: str) -> bool:
-    return xxhash.xxh3_64_intdigest(folded) % 2 == 0
+    return xxhash.xxh3_64_intdigest(folded.encode()) % 2 == 0
 
 
 def _sample(texts: list[str], most: int) -> list[str]:

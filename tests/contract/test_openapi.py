@@ -40,7 +40,15 @@ def test_every_route_is_documented(method: str, path: str, operation: dict[str, 
     if path in PROBES:
         return
     assert {"422", "500"} <= responses.keys()
-    named = ("/v1/mining-jobs", "/v1/matrix-jobs", "/v1/plan", "/v1/embeddings", "/v1/search", "/v1/word-alignments", *SCORES)
+    named = (
+        "/v1/mining-jobs",
+        "/v1/matrix-jobs",
+        "/v1/plan",
+        "/v1/embeddings",
+        "/v1/search",
+        "/v1/word-alignments",
+        *SCORES,
+    )
     looks_up = "{" in path or path in named or (method, path) == ("POST", "/v1/corpora")
     assert ("404" in responses) == looks_up
     for status, response in responses.items():

@@ -10,7 +10,8 @@ from typing import Any
 
 from bitextmine_service import problems
 from bitextmine_service.models.jobs import JobOut
-from bitextmine_service.reference.answers import ANSWERS, BODIES
+from bitextmine_service.reference.answers import ANSWERS
+from bitextmine_service.reference.bodies import BODIES
 from bitextmine_service.reference.codes import CODES, EVERYWHERE
 from bitextmine_service.reference.details import DETAILS
 

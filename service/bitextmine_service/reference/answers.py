@@ -299,9 +299,3 @@ ANSWERS: dict[str, Any] = {
     "get_matrix_page": "<!doctype html><html lang=en><title>Matrix 9796edce</title> ...",
     "download": "2.242110\tVerwenden Sie niemals dasselbe Passwort ...\tNever use the same password ...\n",
 }
-BODIES: dict[str, str] = {
-    "create_corpus": "Wo ist der Bahnhof?\nGuten Morgen!\n",
-    "append_to_corpus": "Das Museum öffnet um neun.\n",
-    "create_scoring_job": "Wo ist der Bahnhof?\tWhere is the station?\n",
-    "append_to_upload": "Wo ist der Bahnhof?\n",
-}
