@@ -125,7 +125,7 @@ def mine(
             {
                 "--src-vectors": src_vectors,
                 "--tgt-vectors": tgt_vectors,
-                "--precision": of_encoder or target,
+                "--precision": of_encoder,
                 "--seeds": seeds,
                 "--postprocess": postprocess,
                 "--threads": threads,
@@ -134,7 +134,7 @@ def mine(
             }
         )
         sides = [RemoteSide("src", src, src_lang, input_format), RemoteSide("tgt", tgt, tgt_lang, input_format)]
-        mine_on_server(server, key, sides, encoder, (parameters, chosen), output, wanted, verbose=verbose)
+        mine_on_server(server, key, sides, encoder, (parameters, chosen, target), output, wanted, verbose=verbose)
         return
     if src_lang is None or tgt_lang is None:
         raise ParameterError("give --src-lang and --tgt-lang, the languages of the files")

@@ -7,9 +7,9 @@ import re
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bitextmine.cli.filter_options import say_filtered
 from bitextmine.cli.output import STDOUT
@@ -45,13 +45,16 @@ def mine_on_server(
     key: str | None,
     sides: Sequence[RemoteSide],
     encoder: str,
-    how: tuple[MiningParameters, FilterSettings],
+    how: tuple[MiningParameters, FilterSettings, float | None],
     output: Path,
     wanted: Export,
     *,
     verbose: bool,
 ) -> None:
     """Mine two corpora on a service and write the pairs as a local run would.
+
+    Args:
+        how: the parameters, the filters, and the precision that a threshold shall be chosen for.
 
     Raises:
         ServiceError: what the service refused; the job failed; `service-unreachable`.
@@ -60,10 +63,12 @@ def mine_on_server(
     started = time.monotonic()
     with connected(server, key) as client, progress_shown(verbose) as progress:
         corpora = [_corpus(client, side, progress) for side in sides]
-        sent = _sent(client, corpora[0].name, corpora[1].name, encoder, *how)
+        sent = _sent(client, (corpora[0].name, corpora[1].name), encoder, *how)
         job = waited(client, sent, progress)
         bitext = client.bitexts.get(job)
         _download(client, bitext.id, output, wanted, progress)
+    if chosen := (job.result or {}).get("threshold"):
+        say(_choice_line(chosen))
     if bitext.unfiltered_pairs is not None:
         say_filtered(bitext.model_dump())
     sizes = " x ".join(f"{corpus.sentences:,}" for corpus in corpora)
@@ -71,18 +76,30 @@ def mine_on_server(
     say(f"{bitext.pairs:,} pairs from {sizes} sentences in {seconds:.1f} s: bitext {bitext.id[:8]} on {server}")
 
 
+def _choice_line(chosen: dict[str, Any]) -> str:
+    """The threshold that the service chose; one of another version may say more of it."""
+    from bitextmine.thresholds import Choice
+
+    return Choice(**{field.name: chosen[field.name] for field in fields(Choice)}).line()
+
+
 def _sent(
-    client: Client, src: str, tgt: str, encoder: str, parameters: MiningParameters, filters: FilterSettings
+    client: Client,
+    names: tuple[str, str],
+    encoder: str,
+    parameters: MiningParameters,
+    filters: FilterSettings,
+    precision: float | None,
 ) -> Job:
     rule = parameters.documents
     return client.mine(
-        src,
-        tgt,
+        *names,
         encoder=encoder,
         k=parameters.k,
         margin=parameters.margin.value,
         retrieval=parameters.retrieval.value,
         threshold=parameters.threshold,
+        precision=precision,
         ceiling=parameters.ceiling,
         method=parameters.method.value,
         target_recall=parameters.target_recall,

@@ -24,6 +24,7 @@ class Mining(Group[Mode]):
         margin: str | None = None,
         retrieval: str | None = None,
         threshold: float | None = None,
+        precision: float | None = None,
         ceiling: float | None = None,
         method: str | None = None,
         target_recall: float | None = None,
@@ -44,6 +45,7 @@ class Mining(Group[Mode]):
             margin: ratio (the default), distance or absolute.
             retrieval: max-score (the default), intersection, forward or backward.
             threshold: Pairs with a lower margin are dropped.
+            precision: In place of a threshold: have one chosen that is expected to give this precision (0 to 1).
             ceiling: Pairs with a higher margin are dropped.
             method: How neighbours are searched: auto (the default), exact, ivf or ivfpq; see `plan`.
             target_recall: Share of the true neighbours that ivf and ivfpq aim at; 0.99 by default.
@@ -65,6 +67,7 @@ class Mining(Group[Mode]):
             "margin": margin,
             "retrieval": retrieval,
             "threshold": threshold,
+            "precision": precision,
             "ceiling": ceiling,
             "method": method,
             "target_recall": target_recall,

@@ -90,6 +90,7 @@ class MineSpec(BaseModel):
     margin: str
     retrieval: str
     threshold: float | None = None
+    precision: float | None = None  # have a threshold chosen
     ceiling: float | None = None
     allow_uncovered_languages: bool = False
     drop_identical: bool = False

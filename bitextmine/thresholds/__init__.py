@@ -1,7 +1,7 @@
 """Thresholds that explain themselves: precision and recall at every margin, estimated without gold."""
 
 from bitextmine.thresholds.calibrated import estimate_for
-from bitextmine.thresholds.estimate import Choice, Search, ThresholdEstimate, check_target, estimate
+from bitextmine.thresholds.estimate import Choice, Search, ThresholdEstimate, check_choice, check_target, estimate
 from bitextmine.thresholds.plot import plot_svg
 from bitextmine.thresholds.seeds import Seeds, embed_seeds
 
@@ -10,6 +10,7 @@ __all__ = [
     "Search",
     "Seeds",
     "ThresholdEstimate",
+    "check_choice",
     "check_target",
     "embed_seeds",
     "estimate",

@@ -109,6 +109,19 @@ def check_target(precision: float) -> None:
         raise ParameterError(message, code="invalid-target-precision")
 
 
+def check_choice(precision: float, parameters: MiningParameters) -> None:
+    """
+    Raises:
+        ParameterError: `invalid-target-precision`; `invalid-threshold`, there is a threshold already; mining by
+            documents, of which nothing is estimated.
+    """
+    check_target(precision)
+    check_documents(parameters)
+    if parameters.threshold is not None:
+        message = "give a threshold, or a precision for which one is chosen, not both"
+        raise ParameterError(message, code="invalid-threshold")
+
+
 def check_documents(parameters: MiningParameters) -> None:
     """
     Raises:

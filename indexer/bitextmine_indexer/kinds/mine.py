@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict, replace
 from typing import Any
 
 from bitextmine.bitext import Bitext
@@ -15,6 +16,7 @@ from bitextmine.jobs.specs import MineSpec
 from bitextmine.margin import Margin, Retrieval
 from bitextmine.mining import MiningParameters, mine, plan_mining
 from bitextmine.search.method import Method
+from bitextmine.thresholds import check_choice, estimate_for
 from bitextmine_indexer.kinds.task import Task
 
 log = logging.getLogger(__name__)
@@ -40,10 +42,16 @@ def run(spec: MineSpec, task: Task) -> dict[str, Any]:
     rates = load_calibration(task.workspace.data_dir)
     plan = plan_mining(src, tgt, encoder, parameters, resources=resources, calibration=rates)
     log.info("%s", plan.line())
+    chosen: dict[str, Any] = {}
+    if spec.precision is not None:
+        check_choice(spec.precision, parameters)
+        estimate = estimate_for((src, tgt), encoder, task.store, parameters, plan=plan, progress=task.report)
+        choice = estimate.choose(spec.precision)
+        parameters, chosen = replace(parameters, threshold=choice.threshold), {"threshold": asdict(choice)}
     bitext = mine(src, tgt, encoder, task.store, parameters, plan=plan, progress=task.report)
     if spec.filters is not None:
         bitext = filter_bitext(bitext, FilterSettings.parse(spec.filters), task.store, progress=task.report)
-    return {"bitext": bitext.digest, **_result(bitext)}
+    return {"bitext": bitext.digest, **_result(bitext), **chosen}
 
 
 def _rule(spec: MineSpec, task: Task) -> DocumentRule | None:

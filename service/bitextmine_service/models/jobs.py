@@ -72,6 +72,9 @@ class MiningJobIn(BaseModel):
     margin: Margin = Margin.RATIO
     retrieval: Retrieval = Retrieval.MAX_SCORE
     threshold: Score | None = Field(default=None, description="Pairs with a lower margin are dropped.")
+    precision: Annotated[float, Strict(), Field(gt=0, lt=1)] | None = Field(
+        default=None, description="In place of a threshold: have one chosen that is expected to give this precision."
+    )
     ceiling: Score | None = Field(default=None, description="Pairs with a higher margin are dropped.")
     method: Method = Field(default=Method.AUTO, description="How neighbours are searched; see GET /v1/plan.")
     target_recall: Recall = DEFAULT_RECALL

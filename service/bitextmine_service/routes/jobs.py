@@ -17,6 +17,7 @@ from bitextmine.jobs.once import Claim
 from bitextmine.jobs.record import JobKind, JobRecord, JobState
 from bitextmine.jobs.specs import MineSpec
 from bitextmine.mining import MiningParameters
+from bitextmine.thresholds import check_choice
 from bitextmine_service.context import Context, Ctx, MineCtx, accepted
 from bitextmine_service.event_stream import EventStream
 from bitextmine_service.idempotency import IdempotencyKey, once
@@ -76,6 +77,8 @@ def _submit_mining(context: Context, wanted: MiningJobIn, claim: Claim | None) -
         target_recall=wanted.target_recall,
         documents=(rule := wanted.document_rule),
     )
+    if wanted.precision is not None:
+        check_choice(wanted.precision, parameters)
     filters = FilterSettings.parse(wanted.filters)
     src, tgt = context.catalog.open(wanted.src), context.catalog.open(wanted.tgt)
     encoder = open_encoder(wanted.encoder, context.settings.encoders_dir)
