@@ -25,7 +25,7 @@ _SETTLED = 1e-3
 _NULL_QUANTILE = 0.3  # of the decoys: below it rows have no translation
 _CERTAIN, _UNCERTAIN = 0.35, 0.65  # rows that are wrong with less than this chance give decoys; with more none
 _LEAST_DECOYS = 30
-_EXCESS = 0.75  # wrong pairs there are for each that decoys count, about: sentences of high margin give high decoys
+_EXCESS = 0.7  # wrong pairs there are for each that decoys count, about: sentences of high margin give high decoys
 _TAIL_SHARE, _TAIL_LEAST = 0.05, 25  # of the decoys, beyond which their margins are taken to fall off exponentially
 _LEAST_UNBEATEN = 0.5  # what found rows are scaled up by is at most its inverse
 
