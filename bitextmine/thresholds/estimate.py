@@ -28,7 +28,7 @@ KIND = "thresholds"
 ESTIMATE = "estimate.json"
 LEAST_PAIRS = 100
 LEAST_KEPT = 20  # pairs, below which no threshold is offered
-_VERSION = 2  # of the method: estimates of another are made again
+_VERSION = 3  # of the method: estimates of another are made again
 _BINS = 60
 _STAGE = "thresholds"
 

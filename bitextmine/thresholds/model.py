@@ -67,12 +67,15 @@ class Observed:
 
 
 def thresholds_for(margins: NDArray[np.float32]) -> Reals:
-    """A rising grid over sorted margins: even in ranks, and as even again in the ranks of the upper tenth."""
+    """A rising grid over sorted margins: even in ranks, and as even again in the ranks of the upper tenth.
+
+    Rounded down to four decimals, so that a threshold which was read and is given again leaves the same pairs.
+    """
     ranks = np.concatenate(
         [np.linspace(0, 0.9, GRID // 2), 1 - np.geomspace(0.1, 1 / max(len(margins), 10), GRID // 2)]
     )
     chosen = margins[np.round(ranks * (len(margins) - 1)).astype(int)]
-    return np.unique(chosen).astype(np.float64)
+    return np.unique(np.floor(chosen.astype(np.float64) * 1e4)) / 1e4
 
 
 def fit(observed: Observed, decoys: Decoys, thresholds: Reals, start: Reals | None = None) -> Fit:

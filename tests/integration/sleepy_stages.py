@@ -47,7 +47,8 @@ def run(
         progress("prepare", step + 1, 3)
     start = len(starts.read_text().split())
     if start <= spec.get("publish", 0):
-        with ArtifactStore(workspace.artifacts.root, progress.published).publish(ArtifactKey("nap", {"n": start}, {})):
+        store = ArtifactStore(workspace.artifacts.root, lambda key: progress.published())
+        with store.publish(ArtifactKey("nap", {"n": start}, {})):
             pass
     if start <= spec.get("die", 0):
         os.kill(os.getpid(), signal.SIGKILL)

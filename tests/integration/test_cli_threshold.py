@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import json
-import random
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
 
 from bitextmine.cli import run
+from tests.shuffled_words import sentences, translated
 
 LANGUAGES = ("--src-lang", "de", "--tgt-lang", "en", "--encoder", "tiny")
-NOUNS = "museum lake map station weather book city plan See Karte Bahnhof Stadt lac livre gare ville озеро книга"
 TRANSLATED, ROWS = 300, 600
-
-
-def sentences(seed: int, count: int) -> list[str]:
-    draw = random.Random(seed)
-    return [" ".join(draw.choices(NOUNS.split(), k=7)) + f" {draw.randrange(10**6)}" for _ in range(count)]
 
 
 @pytest.fixture
@@ -28,10 +22,10 @@ def folder(tmp_path: Path, encoders: Path, monkeypatch: pytest.MonkeyPatch) -> P
     monkeypatch.setenv("BITEXTMINE_ENCODERS_DIR", str(encoders))
     monkeypatch.chdir(tmp_path)
     ours, others, seeds = sentences(1, ROWS), sentences(2, ROWS - TRANSLATED), sentences(3, 150)
-    theirs = [" ".join(reversed(text.split())) + " !" for text in ours[:TRANSLATED]] + others
+    theirs = [*map(translated, ours[:TRANSLATED]), *others]
     for name, lines in (("de.txt", ours), ("en.txt", theirs)):
         Path(name).write_text("".join(f"{text}\n" for text in lines))
-    Path("seeds.tsv").write_text("".join(f"{text}\t{' '.join(reversed(text.split()))} !\n" for text in seeds))
+    Path("seeds.tsv").write_text("".join(f"{text}\t{translated(text)}\n" for text in seeds))
     return tmp_path
 
 
@@ -51,7 +45,7 @@ def test_the_table_the_plot_and_what_mine_then_gives(folder: Path, capfd: pytest
     _, said = capfd.readouterr()
     assert chosen.strip() in said
     rows = [line.split("\t") for line in Path("o.tsv").read_text().splitlines()]
-    right = sum(row[2] == " ".join(reversed(row[1].split())) + " !" for row in rows)
+    right = sum(row[2] == translated(row[1]) for row in rows)
     least = float(chosen.partition("(")[2].partition(" to ")[0])
     assert right / len(rows) >= least > 0.6
     assert f"{len(rows):,} pairs" in chosen

@@ -33,6 +33,7 @@ NOT_IN: dict[str, set[tuple[str, str]]] = {
 }  # what clients of tus ask, and this one need not
 NOT_LOGGED = {("GET", "/livez"), ("GET", "/readyz"), ("GET", "/metrics")}
 _ACCESS = re.compile(r"method=([A-Z]+) route=(\S+) status=(\d+)")
+_COMMAND = re.compile(r"^bitextmine ", re.MULTILINE)  # which sends requests too
 
 
 @pytest.fixture
@@ -112,7 +113,7 @@ class Running:
 
     def note(self, block: Block, before: int) -> None:
         """Remember the routes that a block has used; `before` is how long the log was."""
-        if self._api is not None and (block.language == "python" or "curl" in block.commands):
+        if self._api is not None and (block.language == "python" or not _COMMAND.search(block.commands)):
             self._await_the_last_line()
             lines = _ACCESS.finditer(self._api.process.log[before:])
             self.used[block.language] |= {(line[1], line[2]) for line in lines if int(line[3]) < 400}

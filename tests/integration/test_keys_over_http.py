@@ -18,7 +18,9 @@ from tests.integration.service import problem, service
 from tests.integration.waiting import wait_until
 
 OPEN = {"GET /docs", "GET /livez", "GET /readyz"}
-COMPUTES_BUT_CHANGES_NOTHING = {"POST /v1/embeddings", "POST /v1/search", "POST /v1/score"}
+COMPUTES_BUT_CHANGES_NOTHING = {
+    *("POST /v1/embeddings", "POST /v1/score", "POST /v1/search", "POST /v1/word-alignments"),
+}
 ADMINS = {"GET /metrics"}
 OF_UPLOADS = {"HEAD /v1/uploads/{upload_id}"}  # only those who upload have any
 ID = "0" * 22

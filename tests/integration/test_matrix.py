@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from bitextmine.cli import run
 from bitextmine.matrix.stage_log import read_stage_log
 from tests.integration.service import numbered
 from tests.integration.waiting import heed_ctrl_c, unmeasured_environment, wait_until
+from tests.shuffled_words import sentences
 
 WORDS = {"de": "Haus", "en": "house", "fr": "maison", "ru": "дом"}
 PAIRS = 6
@@ -114,12 +116,12 @@ def test_a_precision_that_nothing_promises_leaves_the_pairs_above_the_threshold(
 
 def test_a_precision_gives_each_pair_a_threshold_of_its_own(folder: Path) -> None:
     """Half of the sentences have a partner: what is promised of the pairs above the threshold holds."""
-    for lang, word in WORDS.items():
-        partnered = numbered(word, 1500).decode().splitlines()[:750]
-        others = (f"{word[::-1]} {lang}{n * 31 % 977} ward {n * 7 % 613} {lang} {n}" for n in range(750))
-        (folder / f"{lang}.txt").write_text("\n".join([*partnered, *others]) + "\n")
+    shared = sentences(0, 300)
+    for seed, lang in enumerate(WORDS, 1):
+        partnered = [" ".join(random.Random(seed).sample(words, len(words))) for words in map(str.split, shared)]
+        (folder / f"{lang}.txt").write_text("\n".join([*partnered, *sentences(seed, 300)]) + "\n")
     tables = "".join(f'[corpora.{lang}]\nfiles = ["{lang}.txt"]\n' for lang in WORDS)
-    (folder / "run.toml").write_text(f"precision = 0.6\n{SETTINGS}{tables}")
+    (folder / "run.toml").write_text(f"precision = 0.9\n{SETTINGS}{tables}")
     assert run(["matrix", "run.toml"]) == 0
     results = [pair["result"] for pair in report(folder)["pairs"]]
     chosen = [result for result in results if result["threshold"]["value"] is not None]
@@ -128,7 +130,7 @@ def test_a_precision_gives_each_pair_a_threshold_of_its_own(folder: Path) -> Non
     for result in chosen:
         threshold = result["threshold"]
         assert threshold["low"] <= threshold["precision"] <= threshold["high"]
-        assert threshold["precision"] >= 0.6
+        assert threshold["precision"] >= 0.9
         assert result["pairs"] == threshold["pairs"]
     assert len({result["threshold"]["value"] for result in chosen}) == len(chosen)
 

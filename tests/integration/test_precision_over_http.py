@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,19 +9,9 @@ import pytest
 
 from bitextmine.cli import run
 from tests.integration.service import ENCODER, Api, Service, problem, service_with_corpora, text_of
+from tests.shuffled_words import sentences, translated
 
-NOUNS = "museum lake map station weather book city plan See Karte Bahnhof Stadt lac livre gare ville озеро книга"
 TRANSLATED, ROWS = 300, 600
-
-
-def sentences(seed: int, count: int) -> list[str]:
-    draw = random.Random(seed)
-    return [" ".join(draw.choices(NOUNS.split(), k=7)) + f" {draw.randrange(10**6)}" for _ in range(count)]
-
-
-def translated(text: str) -> str:
-    """What the tiny encoder finds near, as it is the same words."""
-    return " ".join(reversed(text.split())) + " !"
 
 
 @pytest.fixture(scope="module")

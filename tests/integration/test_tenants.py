@@ -200,7 +200,15 @@ def files(place: Path) -> dict[str, tuple[int, int]]:
     return {str(path.relative_to(place)): (path.stat().st_ino, path.stat().st_nlink) for path in found}
 
 
+def at_rest(tenant: Tenant) -> bool:
+    """No job waits or runs, and of the uploads only what nobody has finished is left."""
+    jobs = tenant.holder.http.get("/v1/jobs").json()["items"]
+    kept = {path.name.partition(".")[0] for path in (tenant.place / "uploads").iterdir()}
+    return {job["state"] for job in jobs} <= {"succeeded", "failed", "cancelled"} and kept <= {tenant.upload}
+
+
 def test_the_same_names_and_texts_share_nothing(keyed: Keyed, ours: Tenant) -> None:
+    wait_until(lambda: at_rest(ours), "what other tests began is over")
     before, seen = files(ours.place), ours.seen()
     twin = settle(keyed, "twins", "")
     assert twin.bitext == ours.bitext, "made of the same, it has the same name"

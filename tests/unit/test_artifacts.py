@@ -251,12 +251,12 @@ def test_what_was_published_is_told_without_opening_it(store: ArtifactStore) -> 
 
 
 def test_the_publisher_is_told_of_each_artifact_once_it_is_there(tmp_path: Path) -> None:
-    found: list[bool] = []
-    store = ArtifactStore(tmp_path, lambda: found.append(store.find(KEY) is not None))
+    found: list[ArtifactKey] = []
+    store = ArtifactStore(tmp_path, lambda key: found.append(key) if store.find(key) else None)
     publish(store)
     with suppress(ValueError), store.publish(KEY):
         raise ValueError
-    assert found == [True]
+    assert found == [KEY]
 
 
 def test_a_deleted_artifact_is_gone_but_open_files_can_still_be_read(store: ArtifactStore) -> None:
