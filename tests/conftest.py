@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.tiny_encoder import build_tiny_encoder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of tests with the same name, pytest-xdist runs one."""
+    if alike := [name for name, count in Counter(item.nodeid for item in items).items() if count > 1]:
+        raise pytest.UsageError(f"more than one test is named {alike[0]}")
 
 
 @pytest.fixture(scope="module")
