@@ -22,6 +22,7 @@ from tests.integration.waiting import gone, wait_until
 MARK = "BITEXTMINE_TEST_NODE"
 ROOT = Path(__file__).parents[2]
 _START_SECONDS = 120
+_NOTICE_DEATHS = {"RAY_health_check_initial_delay_ms": "500", "RAY_health_check_period_ms": "500"}  # of nodes, soon
 
 
 def marked(mark: str) -> list[psutil.Process]:
@@ -90,7 +91,7 @@ class RayCluster:
 
     def __init__(self, folder: Path, token: str | None) -> None:
         """Without a token, none is asked for."""
-        self.environment = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"}
+        self.environment = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0", **_NOTICE_DEATHS}
         self.environment |= (
             {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token} if token else {"RAY_AUTH_MODE": "disabled"}
         )

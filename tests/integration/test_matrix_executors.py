@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -50,20 +50,28 @@ def cluster() -> Iterator[RayCluster]:
         yield cluster
 
 
-def start(*options: str) -> subprocess.Popen[str]:
+@contextmanager
+def started(*options: str) -> Iterator[subprocess.Popen[str]]:
     """The command in a process of its own, as Ray needs it."""
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "bitextmine", "matrix", "run.toml", *options],
         env=unmeasured_environment(),
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=heed_ctrl_c,  # noqa: PLW1509
     )
+    try:
+        yield process
+    finally:
+        process.kill()
+        _, said = process.communicate()
+        sys.stderr.write(said or "")  # for the report of a test that fails
 
 
-def finished(process: subprocess.Popen[str]) -> None:
-    _, said = process.communicate(timeout=300)
-    assert process.returncode == 0, said
+def finish(*options: str) -> None:
+    with started(*options) as process:
+        _, said = process.communicate(timeout=300)
+        assert process.returncode == 0, said
 
 
 def embedded_shards(folder: Path) -> int:
@@ -77,58 +85,6 @@ def undisturbed(folder: Path) -> dict[str, bytes]:
     found = files(folder)
     shutil.rmtree(folder / "data")
     return found
-
-
-def test_the_same_bytes_on_two_nodes_in_processes_and_in_any_shards(folder: Path, cluster: RayCluster) -> None:
-    reference = undisturbed(folder)
-    assert len(reference) == PAIRS
-    assert run(["matrix", "run.toml", "--processes", "2"]) == 0
-    assert files(folder) == reference
-    assert embedded_shards(folder) == 4 * 7
-    assert made_twice(folder) == set()
-    shutil.rmtree(folder / "data")
-    write_corpora(folder, SENTENCES, sharded(1))
-    assert undisturbed(folder) == reference
-    node = cluster.add_node()
-    try:
-        for shards in (1, 7):
-            write_corpora(folder, SENTENCES, sharded(shards))
-            finished(start("--executor", "ray", "--address", cluster.address, "--threads", "1", "--memory", "1GB"))
-            assert files(folder) == reference
-            assert embedded_shards(folder) == 4 * shards
-            assert made_twice(folder) == set()
-            where = {line.where for log in (folder / "data" / "matrices").glob("*/log") for line in read_stage_log(log)}
-            assert len(where) == 2, "both nodes worked"
-            shutil.rmtree(folder / "data")
-    finally:
-        node.kill()
-        cluster.nodes.remove(node)
-
-
-def test_kills_of_processes_nodes_and_the_driver_change_nothing(folder: Path, cluster: RayCluster) -> None:
-    """One job: a worker process of Ray, a node, and the command itself, which is then given again."""
-    write_corpora(folder, 3000, sharded(10, 3000))
-    reference = undisturbed(folder)
-    options = ("--executor", "ray", "--address", cluster.address, "--threads", "1", "--memory", "1GB")
-    node = cluster.add_node()
-    first = start(*options)
-    logs = folder / "data" / "matrices"
-
-    def made() -> int:
-        return sum(len(read_stage_log(log)) for log in logs.glob("*/log"))
-
-    wait_until(lambda: made() >= 4, "something was made", 120)
-    next(process for process in node.processes if "TaskActor" in " ".join(process.cmdline())).kill()
-    wait_until(lambda: made() >= 8, "more was made", 120)
-    node.kill()
-    cluster.nodes.remove(node)
-    wait_until(lambda: made() >= 20, "more was made", 120)
-    first.send_signal(signal.SIGKILL)
-    first.communicate()
-    finished(start(*options))
-    assert files(folder) == reference
-    assert made_twice(folder) == set()
-    assert report(folder)["counts"]["done"] == PAIRS
 
 
 def test_processes_are_for_this_machine(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -149,12 +105,63 @@ def test_a_killed_process_of_the_command_is_replaced(folder: Path, monkeypatch: 
     write_corpora(folder, 3000, sharded(10, 3000))
     reference = undisturbed(folder)
     monkeypatch.setenv("BITEXTMINE_TEST_NODE", "matrix")
-    process = start("--processes", "2")
-    wait_until(lambda: any((folder / "data" / "matrices").glob("*/log/*.jsonl")), "a task has made something", 60)
-    children = [one for one in marked("matrix") if "spawn_main" in " ".join(one.cmdline())]
-    assert len(children) == 2
-    children[0].kill()
-    finished(process)
+    with started("--processes", "2") as process:
+        wait_until(lambda: any((folder / "data" / "matrices").glob("*/log/*.jsonl")), "a task has made something")
+        children = [one for one in marked("matrix") if "spawn_main" in " ".join(one.cmdline())]
+        assert len(children) == 2
+        children[0].kill()
+        _, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
     assert files(folder) == reference
     assert made_twice(folder) == set()
     assert marked("matrix") == []
+
+
+def test_the_same_bytes_on_two_nodes_in_processes_and_in_any_shards(folder: Path, cluster: RayCluster) -> None:
+    reference = undisturbed(folder)
+    assert len(reference) == PAIRS
+    assert run(["matrix", "run.toml", "--processes", "2"]) == 0
+    assert files(folder) == reference
+    assert embedded_shards(folder) == 4 * 7
+    assert made_twice(folder) == set()
+    shutil.rmtree(folder / "data")
+    write_corpora(folder, SENTENCES, sharded(1))
+    assert undisturbed(folder) == reference
+    node = cluster.add_node()
+    try:
+        for shards in (1, 7):
+            write_corpora(folder, SENTENCES, sharded(shards))
+            finish("--executor", "ray", "--address", cluster.address, "--threads", "1", "--memory", "1GB")
+            assert files(folder) == reference
+            assert embedded_shards(folder) == 4 * shards
+            assert made_twice(folder) == set()
+            where = {line.where for log in (folder / "data" / "matrices").glob("*/log") for line in read_stage_log(log)}
+            assert len(where) == 2, "both nodes worked"
+            shutil.rmtree(folder / "data")
+    finally:
+        node.kill()
+        cluster.nodes.remove(node)
+
+
+def test_kills_of_processes_nodes_and_the_driver_change_nothing(folder: Path, cluster: RayCluster) -> None:
+    """One job: a worker process of Ray, a node, and the command itself, which is then given again."""
+    write_corpora(folder, 3000, sharded(10, 3000))
+    reference = undisturbed(folder)
+    options = ("--executor", "ray", "--address", cluster.address, "--threads", "1", "--memory", "1GB")
+    node = cluster.add_node()
+    logs = folder / "data" / "matrices"
+
+    def made() -> int:
+        return sum(len(read_stage_log(log)) for log in logs.glob("*/log"))
+
+    with started(*options):
+        wait_until(lambda: made() >= 4, "something was made")
+        next(process for process in node.processes if "TaskActor" in " ".join(process.cmdline())).kill()
+        wait_until(lambda: made() >= 8, "more was made")
+        node.kill()
+        cluster.nodes.remove(node)
+        wait_until(lambda: made() >= 20, "more was made")
+    finish(*options)
+    assert files(folder) == reference
+    assert made_twice(folder) == set()
+    assert report(folder)["counts"]["done"] == PAIRS

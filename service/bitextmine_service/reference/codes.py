@@ -42,7 +42,7 @@ CODES: dict[str, str] = {
     "delete_upload": f"tus-version {_UPLOAD} upload-in-use {_STORE}",
     "create_index": f"{_JOB} {_ENCODER} corpus-not-found language-not-covered artifact-damaged body-too-large",
     "list_indexes": "corpus-not-found artifact-damaged",
-    "create_mining_job": f"{_JOB} {_ENCODER} corpus-not-found language-not-covered k-too-large invalid-k "
+    "create_mining_job": f"{_JOB} {_ENCODER} corpus-not-found language-not-covered k-too-large invalid-k invalid-links "
     "invalid-threshold invalid-filters same-corpus corpus-too-small memory-too-small artifact-damaged body-too-large",
     "create_matrix_job": f"{_JOB} {_ENCODER} corpus-not-found language-not-covered k-too-large invalid-k no-pairs "
     "invalid-threshold invalid-filters invalid-name invalid-parameter same-language unknown-corpus too-many-pairs "

@@ -32,6 +32,7 @@ DETAILS: dict[str, str] = {
     "invalid-export": "a zip is not compressed once more",
     "invalid-filters": "unknown filter 'lenght-ratio'; there are: length-ratio, punctuation, addresses, numbers",
     "invalid-k": "k must be from 1 to 1024",
+    "invalid-links": "a document's id cannot be '': it is empty",
     "invalid-parameter": "an encoder's name has lower-case letters, digits, - and _ only, not 'Muse'",
     "invalid-request": "body.k: Input should be greater than or equal to 1",
     "invalid-threshold": "the threshold 2 is above the ceiling 1.5",
