@@ -18,6 +18,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         raise pytest.UsageError(f"more than one test is named {alike[0]}")
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """No long texts in tests' names, and no archives, in which the time is."""
+    return argname if isinstance(val, str | bytes) and len(val) > (60 if isinstance(val, str) else 15) else None
+
+
 @pytest.fixture(scope="module")
 def encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory where the encoder `tiny` is installed."""

@@ -2,49 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
-from bitextmine.artifacts import ArtifactStore
-from bitextmine.bitext import PAIRS, Bitext
-from bitextmine.corpus import Corpus, CorpusFile, ingest
-from bitextmine.embeddings import KIND as EMBEDDINGS
-from bitextmine.encoders import Encoder, Encoding
+from bitextmine.corpus import CorpusFile, ingest
 from bitextmine.encoders.postprocess import PostProcessing
 from bitextmine.margin import Retrieval
-from bitextmine.mining import MiningParameters, mine
-from bitextmine.search.grown import RECORD
+from bitextmine.mining import MiningParameters
 from bitextmine.search.method import Method
 from bitextmine.search.stored import KIND as NEIGHBORS
 from tests.tiny_encoder import build_tiny_encoder
-
-WORDS = ["museum", "lake", "map", "book", "train", "egg", "house", "river", "night", "paper", "stone", "bread"]
-PARAMETERS = MiningParameters(k=3)
-
-
-def sentences(lang: str, start: int, stop: int) -> list[str]:
-    """Sentences of a few words of the same list on both sides; every one is another."""
-    rng = np.random.default_rng(7)
-    chosen = [" ".join(rng.choice(WORDS, 4)) for _ in range(stop)]
-    return [f"{text} {lang} {number}" for number, text in enumerate(chosen)][start:]
-
-
-class CountingEncoder(Encoder):
-    """An encoder that remembers how many sentences each call brought."""
-
-    calls: list[int]
-
-    def encode_counted(self, sentences: Sequence[str], *, progress: Callable[[int], None] | None = None) -> Encoding:
-        self.calls.append(len(sentences))
-        return super().encode_counted(sentences, progress=progress)
+from tests.unit.grown_place import PARAMETERS, CountingEncoder, Place, assert_same, flip, neighbors_of, sentences
 
 
 @pytest.fixture(scope="module")
@@ -58,58 +29,6 @@ def encoder(directory: Path) -> CountingEncoder:
     assert isinstance(encoder, CountingEncoder)
     encoder.calls = []
     return encoder
-
-
-class Place:
-    """A store, and the files that its corpora are made of."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        self.folder, self.store = folder, ArtifactStore(folder / "artifacts")
-        self.searched: list[int] = []
-
-    def corpus(self, lang: str, count: int, *, after: Corpus | None = None, shard_rows: int = 16) -> Corpus:
-        """The first `count` sentences of a language, in one file, or those after a corpus in a further one."""
-        path = self.folder / f"{lang[:3]}.txt"
-        begin = len(after) if after else 0
-        path.write_text("".join(f"{text}\n" for text in sentences(lang, begin, count)), encoding="utf-8")
-        return ingest(CorpusFile(path, lang), self.store, shard_rows=shard_rows, after=after)
-
-    def both(self, sizes: tuple[int, int], after: tuple[Corpus, Corpus] | None = None) -> tuple[Corpus, Corpus]:
-        langs = ("deu_Latn", "eng_Latn")
-        corpora = [
-            self.corpus(lang, size, after=after[side] if after and len(after[side]) < size else None)
-            if not after or len(after[side]) < size
-            else after[side]
-            for side, (lang, size) in enumerate(zip(langs, sizes, strict=True))
-        ]
-        return corpora[0], corpora[1]
-
-    def mine(
-        self, corpora: tuple[Corpus, Corpus], encoder: Encoder, parameters: MiningParameters = PARAMETERS
-    ) -> Bitext:
-        totals: list[int] = [0]
-        bitext = mine(
-            *corpora,
-            encoder,
-            self.store,
-            parameters,
-            progress=lambda stage, done, total: totals.append(total) if stage == "search" else None,
-        )
-        self.searched.append(totals[-1])
-        return bitext
-
-
-def neighbors_of(place: Place, bitext: Bitext) -> dict[str, bytes]:
-    folder = place.store.path(NEIGHBORS, bitext.artifact.manifest["inputs"]["neighbors"])
-    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.npy"))}
-
-
-def assert_same(place: Place, bitext: Bitext, other: Place, scratch: Bitext) -> None:
-    assert (bitext.artifact.path / PAIRS).read_bytes() == (scratch.artifact.path / PAIRS).read_bytes()
-    arrays = neighbors_of(place, bitext)
-    assert len(arrays) == 4
-    assert arrays == neighbors_of(other, scratch)
 
 
 @pytest.mark.parametrize("appended", [True, False])
@@ -193,63 +112,6 @@ def test_another_order_of_the_same_sentences_is_another_corpus(tmp_path: Path, e
     changed = ingest(CorpusFile(path, "deu_Latn"), place.store, shard_rows=16)
     place.mine((changed, place.both((40, 50))[1]), encoder)
     assert place.searched == [2000, 44 * 50]
-
-
-def damage(place: Place, what: str) -> None:
-    (folder,) = (place.store.root / NEIGHBORS).iterdir()
-    if what == "no record":
-        (folder / RECORD).unlink()
-    elif what == "no manifest":
-        (folder / "manifest.json").unlink()
-    elif what == "no vectors":
-        for shard in (place.store.root / EMBEDDINGS).iterdir():
-            shutil.rmtree(shard)
-    elif what == "cosines":
-        flip(folder / "forward.sims.npy")
-    elif what == "record":
-        record: dict[str, Any] = json.loads((folder / RECORD).read_text())
-        record["src"] = [["embeddings", "../../../outside", 40], 3]
-        replace_record(folder, json.dumps(record))
-    elif what == "no JSON":
-        replace_record(folder, "{")
-    elif what == "another machine's":  # cosines that differ in the last bit, and are what was published
-        sims = np.load(folder / "backward.sims.npy")
-        np.save(folder / "backward.sims.npy", np.nextafter(sims, np.float32(2)))
-        publish_again(folder)
-
-
-def flip(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-
-
-def replace_record(folder: Path, text: str) -> None:
-    (folder / RECORD).write_text(text)
-    publish_again(folder)
-
-
-def publish_again(folder: Path) -> None:
-    from bitextmine.files import file_sha256
-
-    manifest = json.loads((folder / "manifest.json").read_text())
-    for name, record in manifest["files"].items():
-        record |= {"sha256": file_sha256(folder / name), "size": (folder / name).stat().st_size}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-
-
-@pytest.mark.parametrize(
-    "what", ["no record", "no manifest", "no vectors", "cosines", "record", "no JSON", "another machine's"]
-)
-def test_what_is_damaged_lost_or_of_another_machine_is_done_without(
-    tmp_path: Path, encoder: CountingEncoder, what: str
-) -> None:
-    place, other = Place(tmp_path / "grown"), Place(tmp_path / "scratch")
-    place.mine(place.both((40, 50)), encoder)
-    damage(place, what)
-    grown = place.mine(place.both((44, 55)), encoder)
-    assert_same(place, grown, other, other.mine(other.both((44, 55)), encoder))
-    assert place.searched[-1] == 44 * 55
 
 
 @pytest.mark.parametrize("retrieval", list(Retrieval))
