@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from bitextmine.imports import import_dirs
 from bitextmine.jobs.settings import LogFormatName, LogLevel, RedisUrl, report, validator
 from bitextmine.logs import LogFormat
-from bitextmine.resources import Device, Provider, default_threads, parse_memory
+from bitextmine.resources import Device, Provider, available_memory, default_threads, parse_memory
 from bitextmine.uploads import MAX_AGE_SECONDS
 from bitextmine.workspace import Workspace, default_data_dir, default_encoders_dir
 from bitextmine_service.auth import AuthMode
@@ -56,7 +56,10 @@ class ServiceSettings(BaseSettings):
     search_threads: int = Field(default_factory=default_threads, gt=0, description="Searches at a time.")
     search_queue: int = Field(default=256, gt=0, description="Queries being answered; beyond it searches get 429.")
     search_corpora: int = Field(default=32, gt=0, description="Searched corpora kept open.")
-    search_memory: Memory = Field(default=4 << 30, description="Of indexes that are loaded to be searched, as 4GB.")
+    search_memory: Memory = Field(
+        default_factory=lambda: min(4 << 30, available_memory() // 4),
+        description="Of indexes that are loaded to be searched, as 4GB.",
+    )
     provider: Provider = Field(default=Provider.AUTO, description="What encoders run on: auto, cpu or cuda.")
     allow_cpu_fallback: bool = Field(default=False, description="Whether the CPU will do where cuda does not work.")
     log_level: LogLevel = "INFO"

@@ -16,10 +16,10 @@ ROOT = Path(__file__).parents[2]
 
 
 def back_up(data_dir: Path) -> Path:
-    """With the command of the guide."""
+    """With the commands of the guide."""
     section = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8").partition("\n## Back up and restore\n")[2]
-    (command,) = re.findall(r"^cd /data && (.*)$", section, re.MULTILINE)
-    subprocess.run(command, shell=True, cwd=data_dir, check=True, timeout=60)
+    (commands,) = re.findall(r"^cd /data\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    subprocess.run(["sh", "-e", "-c", commands], cwd=data_dir, check=True, timeout=60)
     return data_dir / "backup.tar"
 
 
@@ -34,17 +34,22 @@ def test_a_backup_brings_back_all_that_cannot_be_made_again(tmp_path: Path) -> N
         other.succeeded(other.upload("fr", numbered("maison", 30), "fr"))
         bitext = api.succeeded(api.mine("de", "en"))["bitext"]
         pairs = api.http.get(f"/v1/bitexts/{bitext}/download").content
+        judged = {"judgements": [{"src_row": 0, "tgt_row": 0, "verdict": "good"}]}
+        assert api.http.put(f"/v1/bitexts/{bitext}/judgements", json=judged).status_code == 200
+        (running.data_dir / "tenants" / "news" / "uploads" / "unfinished").write_text("half")
         archive = back_up(running.data_dir)
         restored.mkdir(parents=True)
         with tarfile.open(archive) as tar:
             tar.extractall(restored, filter="data")
         assert not (restored / "artifacts" / "embeddings").exists(), "they are made again"
+        assert not (restored / "tenants" / "news" / "uploads").exists()
     with service(tmp_path / "second", restored) as running:
         keyed = Keyed(running)
         api, other = keyed.holder(token), keyed.holder(other_token)
         assert {corpus["name"] for corpus in api.http.get("/v1/corpora").json()["items"]} == {"de", "en"}
         assert {corpus["name"] for corpus in other.http.get("/v1/corpora").json()["items"]} == {"fr"}
         assert api.http.get(f"/v1/bitexts/{bitext}/download").content == pairs
+        assert api.http.get(f"/v1/bitexts/{bitext}/judgements").json()["good"] == 1
         again = api.succeeded(api.mine("de", "en", k=3))
         assert again["pairs"] == json.loads(api.http.get(f"/v1/bitexts/{bitext}").text)["pairs"]
         assert api.succeeded(api.mine("de", "en"))["bitext"] == bitext, "made already"
