@@ -214,14 +214,16 @@ def _probes(cells: int, rows: int, target_recall: float) -> int:
     return min(ceil(cells * share), most_probes(cells))
 
 
-def ivfpq_cost(work: Work, memory_bytes: int, gpus: int) -> tuple[Estimate, tuple[IndexSpec, ...]]:
+def ivfpq_cost(
+    work: Work, memory_bytes: int, gpus: int, specs: tuple[IndexSpec, ...] = ()
+) -> tuple[Estimate, tuple[IndexSpec, ...]]:
     """An index of compressed vectors for each side, in shards, and every row of the other looked up in it.
 
-    The second value are the specifications that `search_ivfpq` will choose, of source and target.
+    The second value are the indexes' specifications, of source and target: those given, or those that suit the memory.
     """
     sides = (work.n, work.m)
     try:
-        specs = tuple(choose_spec(rows, work.dims, memory_bytes, gpus) for rows in sides)
+        specs = specs or tuple(choose_spec(rows, work.dims, memory_bytes, gpus) for rows in sides)
     except ParameterError as error:
         return Estimate(Method.IVFPQ, _FIXED_SECONDS, _PROCESS_BYTES, 0, "no index", f"cannot be used: {error}"), ()
     products, scanned = 0.0, 0.0

@@ -10,7 +10,7 @@ from bitextmine.costs import Estimate, SearchSize, Work, exact_cost, exact_cost_
 from bitextmine.errors import ParameterError
 from bitextmine.resources import Resources, format_bytes
 from bitextmine.search.exact import ExactOptions
-from bitextmine.search.index_spec import IndexSpec
+from bitextmine.search.index_spec import GPU_KINDS, IndexSpec
 from bitextmine.search.method import DEFAULT_RECALL, LEAST_RECALL, MOST_RECALL, Method
 
 SMALL_PRODUCTS = 1e13  # of coordinates; below it auto is exact, whatever the machine (tens of seconds)
@@ -44,6 +44,11 @@ class Plan:
     def exact_gpus(self) -> int:
         """GPUs that an exact search uses: none for a small one, which takes the CPU no longer."""
         return gpus_for_exact(self.size, self.gpus)
+
+    @property
+    def index_gpus(self) -> int:
+        """GPUs that `ivfpq` uses: none for indexes that were chosen where there was none, in other codes."""
+        return self.gpus if all(spec.kind in GPU_KINDS for spec in self.specs) else 0
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -98,9 +103,11 @@ def make_plan(
     *,
     method: Method = Method.AUTO,
     target_recall: float = DEFAULT_RECALL,
+    specs: tuple[IndexSpec, ...] = (),
 ) -> Plan:
     """How to find the k neighbours both ways, and what it will cost.
 
+    `specs` are of `ivfpq`'s indexes, of source and target, where they were chosen before; else the memory decides.
     `auto` is `exact` for small problems whatever the machine, so that their result depends on nothing but the input;
     beyond, while exact fits and takes up to 3 hours, or up to 12 and no more than 10 times the fastest approximation.
 
@@ -113,7 +120,7 @@ def make_plan(
     exact, blocks = exact_cost(work, resources.memory_bytes)
     if exact_gpus := gpus_for_exact(size, resources.gpus):
         exact = exact_cost_on_gpus(work, exact_gpus)
-    ivfpq, specs = ivfpq_cost(work, resources.memory_bytes, resources.gpus)
+    ivfpq, specs = ivfpq_cost(work, resources.memory_bytes, resources.gpus, specs)
     estimates = tuple(each.within(resources.memory_bytes) for each in (exact, ivf_cost(work), ivfpq))
     chosen, reason = _choose(size, estimates, method)
     return Plan(

@@ -79,8 +79,9 @@ def _search_indexes(
         memory_bytes=plan.memory_bytes,
         src_digest=src.digest,
         tgt_digest=tgt.digest,
+        spec=plan.specs,
         threads=plan.threads,
-        gpus=plan.gpus,
+        gpus=plan.index_gpus,
         progress=progress,
     )
     return forward, backward, asdict(report)

@@ -21,7 +21,7 @@ from bitextmine.progress import Progress, silent
 from bitextmine.search.candidates import Queries, probing, zero_rows
 from bitextmine.search.certify import DEVIATIONS, Candidates, certain_neighbors
 from bitextmine.search.index_shards import FILE, OpenedShard, ShardedIndex
-from bitextmine.search.index_spec import CodeKind
+from bitextmine.search.index_spec import GPU_KINDS, CodeKind
 from bitextmine.search.neighbors import MISSING, Neighbors
 from bitextmine.search.rescore import Scorer, best_of
 from bitextmine.vectors import StoredVectors
@@ -77,7 +77,7 @@ class GpuDevice:
     most = LONGEST_LIST
 
     def __init__(self, index: ShardedIndex, gpus: int, device_bytes: int = DEVICE_BYTES) -> None:
-        if index.spec.kind not in {CodeKind.PQ, CodeKind.OPQ_PQ}:
+        if index.spec.kind not in GPU_KINDS:
             message = f"codes of kind {index.spec.kind.value} cannot be searched on GPUs; {CodeKind.PQ.value} can"
             raise ParameterError(message, code="no-gpu")
         self._index, self._gpus = index, _Gpus(gpus)

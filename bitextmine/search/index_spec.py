@@ -33,6 +33,9 @@ class CodeKind(StrEnum):
     OPQ_PQ = "opq-pq"
 
 
+GPU_KINDS = frozenset({CodeKind.PQ, CodeKind.OPQ_PQ})  # that FAISS searches on GPUs
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexSpec:
     """An index: how it is trained, cut and searched. The metric is always the inner product of unit vectors.

@@ -50,7 +50,7 @@ def search_ivfpq(  # noqa: PLR0913 - every one is a decision of the caller's
     memory_bytes: int,
     src_digest: str,
     tgt_digest: str,
-    spec: IndexSpec | None = None,
+    spec: IndexSpec | tuple[IndexSpec, ...] | None = None,
     threads: int = 1,
     gpus: int = 0,
     progress: Progress = silent,
@@ -58,7 +58,8 @@ def search_ivfpq(  # noqa: PLR0913 - every one is a decision of the caller's
     """About the k nearest targets of each source row, and sources of each target row, with exact cosines.
 
     The result depends on the vectors and on the specification, not on the number of shards or the memory. Rows of
-    which fewer than k candidates were found end in MISSING. With `spec` None each side gets the index that suits it.
+    which fewer than k candidates were found end in MISSING. `spec` is of both sides' indexes, or a pair of the source's
+    and of the target's; with None each side gets the index that suits it.
 
     Raises:
         MismatchError: the sides differ in dimensions, or the specification does.
@@ -71,9 +72,11 @@ def search_ivfpq(  # noqa: PLR0913 - every one is a decision of the caller's
     if k < 1:
         raise ParameterError(f"k is {k}; it must be at least 1", code="invalid-k")
     sides = []
-    for vectors, digest, stage in ((src, src_digest, "index-src"), (tgt, tgt_digest, "index-tgt")):
-        wanted = spec or choose_spec(len(vectors), vectors.dims, memory_bytes, gpus)
-        index = build_index(vectors, digest, wanted, store, threads=threads, stage=stage, progress=progress)
+    given = (spec, spec) if isinstance(spec, IndexSpec) else spec or (None, None)
+    described = ((src, src_digest, "index-src"), (tgt, tgt_digest, "index-tgt"))
+    for (vectors, digest, stage), wanted in zip(described, given, strict=True):
+        chosen = wanted or choose_spec(len(vectors), vectors.dims, memory_bytes, gpus)
+        index = build_index(vectors, digest, chosen, store, threads=threads, stage=stage, progress=progress)
         sides.append(Side(vectors, digest, index.limited(memory_bytes // 4)))
     scorer = Scorer(src, tgt, threads)
     ahead = _Direction(scorer, sides[0], sides[1], k, store, memory_bytes, gpus, "search-forward")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from bitextmine.errors import MismatchError, ParameterError
 from bitextmine.mining import MiningParameters, find_neighbors, mine, plan_mining
 from bitextmine.planner import Plan
 from bitextmine.resources import Resources
+from bitextmine.search.index_spec import choose_spec
 from bitextmine.search.method import Method
 from tests.integration.service import Api, numbered, problem, service
 
@@ -78,6 +80,22 @@ def test_each_method_has_neighbours_of_its_own_and_threads_and_memory_change_not
     assert 0 <= report["recall_low"] <= report["recall"] <= report["recall_high"] + 1e-9
     for artifact in store.list("neighbors"):
         assert {"search", "plan", "src_rows", "tgt_rows"} <= artifact.summary.keys()
+
+
+def test_the_indexes_that_are_planned_are_those_that_are_built(
+    sides: tuple[Corpus, Corpus], encoders: Path, tmp_path: Path
+) -> None:
+    """With whatever memory the search is then done: what it alone would hold would be smaller indexes."""
+    encoder, parameters = Encoder.open(encoders / "tiny"), MiningParameters(method=Method.IVFPQ)
+    plan = plan_mining(*sides, encoder, parameters, resources=Resources(1, 8 << 30))
+    scarce = replace(plan, memory_bytes=100_000)
+    assert choose_spec(SENTENCES, encoder.dims, scarce.memory_bytes) != plan.specs[0]
+    trained = []
+    for number, each in enumerate((plan, scarce)):
+        store = ArtifactStore(tmp_path / str(number) / "artifacts")
+        mine(*sides, encoder, store, parameters, plan=each)
+        trained.append([store.digests("index-training"), store.digests("index"), store.digests("neighbors")])
+    assert trained[0] == trained[1]
 
 
 def test_what_does_not_fit_is_refused_before_any_work(
