@@ -55,6 +55,14 @@ def test_a_corpus_is_uploaded_looked_at_indexed_and_deleted(running: Service, wa
     assert running.api.http.get("/v1/corpora").json()["items"] == []
 
 
+def large_file(folder: Path) -> Path:
+    """So large that it is sent in two pieces."""
+    large, filler = folder / "large.txt", "x" * 200
+    large.write_text("".join(f"{n} {filler}\n" for n in range(45_000)))
+    assert large.stat().st_size > 9_000_000
+    return large
+
+
 def test_a_large_file_goes_in_pieces_over_a_connection_that_breaks(
     running: Service, watched: Watched, tmp_path: Path
 ) -> None:
@@ -71,14 +79,31 @@ def test_a_large_file_goes_in_pieces_over_a_connection_that_breaks(
 
     page = watched.goto("/corpora")
     page.route("**/v1/uploads/*", break_second)
-    large = tmp_path / "large.txt"
-    filler = "x" * 200
-    large.write_text("".join(f"{n} {filler}\n" for n in range(45_000)))
-    assert large.stat().st_size > 9_000_000
+    large = large_file(tmp_path)
     uploaded(page, "large", "en", large)
     assert broken == [str(8 << 20)]
     assert running.api.http.get("/v1/corpora/large").json()["sentences"] == 45_000
     assert any("sent 8.4 MB of 9." in words for words in told(page)), told(page)
+
+
+def test_a_large_file_that_was_refused_is_not_sent_again(running: Service, watched: Watched, tmp_path: Path) -> None:
+    running.api.succeeded(running.api.upload("taken", b"Eins\n"))
+    watched.expected += ["409"]
+    page = watched.goto("/corpora")
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.method))
+    page.set_input_files("#upload-file", large_file(tmp_path))
+    page.fill("#upload-name", "taken")
+    page.fill("#upload-lang", "en")
+    page.click("#upload-go")
+    expect(page.get_by_role("alert")).to_contain_text("corpus-exists", timeout=PATIENCE)
+    assert sent.count("PATCH") == 2
+    page.fill("#upload-name", "free")
+    page.click("#upload-go")
+    expect(page.locator("#upload-progress").get_by_text("Look at free")).to_be_visible(timeout=PATIENCE)
+    assert sent.count("PATCH") == 2
+    assert running.api.http.get("/v1/corpora/free").json()["sentences"] == 45_000
+    assert page.evaluate("sessionStorage.length") == 0
 
 
 def test_what_is_wrong_with_an_upload_is_said(watched: Watched) -> None:

@@ -103,3 +103,31 @@ def test_a_failure_is_told_in_words_and_found_by_the_filters(running: Service, w
     page.fill("#filter-corpus", "nowhere")
     page.get_by_role("button", name="Show", exact=True).click()
     expect(page.locator("#jobs")).to_contain_text("No job is like that.")
+
+
+def test_more_is_more_of_what_is_shown(running: Service, watched: Watched) -> None:
+    http = running.api.http
+    with running.worker_paused():
+        for k in range(1, 28):
+            job = running.api.mine("de", "en", k=k).json()["id"]
+            http.post(f"/v1/jobs/{job}/cancel").raise_for_status()
+    page = watched.goto("/jobs?")
+    page.locator("#filter-state").select_option("cancelled")
+    page.get_by_role("button", name="Show", exact=True).click()
+    rows = page.locator("#jobs tbody tr")
+    states = page.locator("#jobs .state")
+    expect(states).to_have_text(["cancelled"] * 25)
+    page.locator("#filter-state").select_option("succeeded")
+    page.click("#more")
+    expect(rows).not_to_have_count(25)
+    assert set(states.all_inner_texts()) == {"cancelled"}
+    total = len(http.get("/v1/jobs", params={"state": "cancelled", "limit": 1000}).json()["items"])
+    expect(rows).to_have_count(total)
+
+
+def test_a_scoring_job_is_named_by_its_file(running: Service, watched: Watched) -> None:
+    wanted = {"src_lang": "de", "tgt_lang": "en", "encoder": ENCODER, "source": "<i>.tsv"}
+    sent = running.api.http.post("/v1/scoring-jobs", params=wanted, content=b"Haus 1\thouse 1\n")
+    job = running.api.ended(sent)
+    page = watched.goto(f"/jobs?id={job['id']}")
+    expect(page.locator("#job-title")).to_have_text("Score <i>.tsv")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -52,6 +53,25 @@ def test_all_pairs_of_corpora_are_mined_and_lead_to_their_bitexts(
     page = watched.goto("/matrix")
     expect(page.locator("#matrix td.number")).to_have_count(3)
     expect(page.locator("#matrix-of option")).to_have_count(2)
+
+
+def test_a_matrix_job_is_a_job_with_a_plan(running: Service, opened: Callable[[str], Watched]) -> None:
+    wanted = {"corpora": ["fr", "de", "en"], "encoder": ENCODER, "pairs": [["fr", "de"], ["fr", "en"]]}
+    job = running.api.ended(running.api.http.post("/v1/matrix-jobs", json=wanted))
+    page = opened(running.api.url).goto("/jobs")
+    page.locator("#filter-kind").select_option("matrix")
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.locator("#jobs")).not_to_contain_text("Make corpus")
+    page.locator(f"#jobs [href='./jobs?id={job['id']}']").click()
+    expect(page.locator("#job-title")).to_have_text("Matrix fr, de, en")
+    plan = page.locator("#job .plan")
+    expect(plan).to_contain_text("The plan: 2 pairs of corpora")
+    expect(plan).to_contain_text(f"Sentences{job['plan']['sentences']}")
+    expect(plan).to_contain_text(f"To be embedded{job['plan']['sentences_to_embed']}")
+    expect(plan).to_contain_text(re.compile(r"Memory\d+ MB"))
+    accessible(page)
+    page.get_by_text("Look at the matrix").click()
+    expect(page.locator("#matrix td.number")).to_have_count(2)
 
 
 def test_what_cannot_be_mined_is_said(running: Service, opened: Callable[[str], Watched]) -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 expect = playwright.expect
@@ -70,6 +74,46 @@ def test_two_files_are_mined_and_kept_where_that_is_wanted(running: Service, wat
     files = {running.api.http.get(f"/v1/corpora/{name}").json()["source"] for name in kept}
     assert files == {"a.de", "b.en"}
     for name in kept:
+        running.api.http.delete(f"/v1/corpora/{name}").raise_for_status()
+
+
+def tried(page: Page, word: str, *, keep: bool) -> None:
+    """Have the same two texts mined, which are kept or not."""
+    expect(page.locator("#tgt-lang option")).not_to_have_count(0)
+    page.fill("#src-text", "\n".join(numbered_lines(word, 9)))
+    page.fill("#tgt-text", "\n".join(numbered_lines("house", 9)))
+    page.set_checked("#try-keep", keep)
+    page.click("#try-go")
+    expect(page.locator("#try-go")).to_be_enabled(timeout=PATIENCE)
+    wanted = "Kept as" if keep else "The temporary corpora were deleted."
+    expect(page.locator("#try-progress")).to_contain_text(wanted, timeout=PATIENCE)
+
+
+def judged(running: Service, bitext: str) -> dict[str, Any]:
+    """Have a pair of a bitext judged, and what was said of its pairs then."""
+    path = f"/v1/bitexts/{bitext}"
+    (pair,) = running.api.http.get(f"{path}/pairs", params={"limit": 1}).json()["items"]
+    verdict = {"src_row": pair["src_row"], "tgt_row": pair["tgt_row"], "verdict": "good"}
+    said: dict[str, Any] = running.api.http.put(f"{path}/judgements", json={"judgements": [verdict]}).json()
+    assert said["good"] == 1
+    return said
+
+
+def test_what_is_kept_outlives_the_same_texts_tried_again(running: Service, watched: Watched) -> None:
+    page = watched.goto("/")
+    others = set(names(running, "/v1/bitexts"))
+    tried(page, "Kater", keep=True)
+    (kept,) = set(names(running, "/v1/bitexts")) - others
+    said = judged(running, kept)
+    tried(page, "Kater", keep=False)
+    assert set(names(running, "/v1/bitexts")) == {kept, *others}
+    # the same again, kept again, is the same bitext: it stays, even if something fails once it is there
+    watched.expected += ["503"]
+    page.route(f"**/v1/bitexts/{kept}/pairs*", lambda route: route.fulfill(status=503))
+    tried(page, "Kater", keep=True)
+    expect(page.get_by_role("alert")).to_contain_text("503")
+    assert running.api.http.get(f"/v1/bitexts/{kept}/judgements").json() == said
+    for name in names(running, "/v1/corpora"):
         running.api.http.delete(f"/v1/corpora/{name}").raise_for_status()
 
 

@@ -31,13 +31,17 @@ async function list() {
     : el("p", { class: "note" }, "There is none yet: ", el("a", { href: "./jobs" }, "mine two corpora"), "."));
 }
 
+function thresholdWhenMined() {
+  return bitext.threshold === null ? "none" : score(bitext.threshold);
+}
+
 function describe() {
   byId("bitext-title").textContent = `${language(bitext.src_lang)} and ${language(bitext.tgt_lang)}`;
   const spent = Object.values(bitext.seconds).reduce((sum, each) => sum + each, 0);
   show(byId("bitext-facts"), facts([
     ["Source", `${bitext.src_source} (${whole(bitext.src_sentences)})`], ["Target", `${bitext.tgt_source} (${whole(bitext.tgt_sentences)})`],
-    ["Pairs", whole(bitext.pairs)], ["Encoder", bitext.encoder], ["Margin", `${bitext.margin}, k = ${bitext.k}`],
-    ["Pairs kept", bitext.retrieval], ["Threshold when mined", bitext.threshold === null ? "none" : score(bitext.threshold)],
+    ["Pairs", whole(bitext.pairs)], ["Encoder", bitext.encoder], ["Margin", bitext.margin === null ? "the score of its alignment" : `${bitext.margin}, k = ${bitext.k}`],
+    ["Pairs kept", bitext.retrieval], ["Threshold when mined", bitext.made_by === "mining" ? thresholdWhenMined() : null],
     ["Made in", duration(spent)],
   ]));
 }

@@ -4,12 +4,15 @@ import { el, facts, number, table } from "./dom.js";
 import { duration, time, whole } from "./format.js";
 import { progressBar, stageTable } from "./progress.js";
 
-const KINDS = { ingest: "Make corpus", index: "Index", mine: "Mine", score: "Score" };
+const KINDS = { ingest: "Make corpus", index: "Index", mine: "Mine", score: "Score", matrix: "Matrix" };
+const NAMED = 6; // corpora of a matrix, in its title
 
 /** Mine news-de, news-en */
 export function jobTitle({ kind, request }) {
-  const names = [request.name, request.corpus, request.src, request.tgt].filter((name) => typeof name === "string");
-  return `${KINDS[kind] ?? kind} ${names.join(", ")}`;
+  const named = [request.name, request.corpus, request.src, request.tgt, kind === "score" ? request.source : null];
+  const names = [...named.filter((name) => typeof name === "string"), ...Object.keys(request.corpora ?? {})];
+  const more = names.length > NAMED ? ` and ${whole(names.length - NAMED)} more` : "";
+  return `${KINDS[kind] ?? kind} ${names.slice(0, NAMED).join(", ")}${more}`;
 }
 
 /** A job as an element; `update(progress)` moves its bar. `acts` has `cancel` and `retry`. */
@@ -42,22 +45,38 @@ function took({ started, finished }) {
   return started && finished ? duration((new Date(finished) - new Date(started)) / 1000) : null;
 }
 
-function result({ result: found, links }) {
+function result({ kind, id, result: found, links }) {
   if (!found) return null;
   const link = links.bitext ? el("a", { class: "go", href: `./bitexts?id=${found.bitext}` }, "Open the bitext")
-    : links.corpus ? el("a", { class: "go", href: `./corpora?name=${found.corpus}` }, "Look at the corpus") : null;
+    : links.corpus ? el("a", { class: "go", href: `./corpora?name=${found.corpus}` }, "Look at the corpus")
+      : kind === "matrix" ? el("a", { class: "go", href: `./matrix?job=${id}` }, "Look at the matrix") : null;
   const plain = Object.entries(found).filter(([name, value]) => (typeof value === "number" && value !== 0) || name === "pairs");
   const warnings = (found.warnings ?? []).map((warning) => el("p", { class: "warning" }, warning));
   return el("div", {}, warnings, facts(plain.map(([name, value]) => [inFull(name), Number.isInteger(value) ? whole(value) : value])),
     link ? el("p", {}, link) : null);
 }
 
-/** Which search it is, why, and what each would take. */
+function size(count) {
+  return count ? `${whole(Math.ceil(count / 1e6))} MB` : "-";
+}
+
+/** A plan, as it was made before the job was sent. */
 export function planView(plan) {
+  return plan.method === undefined ? matrixPlan(plan) : searchPlan(plan);
+}
+
+function matrixPlan(plan) {
+  const embedding = plan.sentences_to_embed && plan.sentences_per_second ? duration(plan.embed_seconds) : null;
+  return el("details", { class: "plan", open: true }, el("summary", {}, `The plan: ${plan.pairs === 1 ? "1 pair" : `${whole(plan.pairs)} pairs`} of corpora`),
+    facts([["Sentences", whole(plan.sentences)], ["To be embedded", whole(plan.sentences_to_embed)], ["Embedding", embedding],
+      ["Searching", duration(plan.search_seconds)], ["Memory", size(plan.memory_bytes)], ["Disk", size(plan.disk_bytes)]]));
+}
+
+/** Which search it is, why, and what each would take. */
+function searchPlan(plan) {
   const estimates = (plan.estimates ?? []).map((each) => [
     each.method, number(each.seconds === null || each.seconds === undefined ? "-" : duration(each.seconds)),
-    number(each.memory_bytes ? `${whole(Math.ceil(each.memory_bytes / 1e6))} MB` : "-"),
-    number(each.disk_bytes ? `${whole(Math.ceil(each.disk_bytes / 1e6))} MB` : "-"), each.refusal || each.how,
+    number(size(each.memory_bytes)), number(size(each.disk_bytes)), each.refusal || each.how,
   ]);
   const embedding = plan.embedding
     ? `${whole(plan.embedding.sentences)} sentences are to be embedded${plan.embedding.seconds ? `, about ${duration(plan.embedding.seconds)}` : ""}.` : null;

@@ -10,6 +10,7 @@ import { inWords } from "./progress.js";
 import { time } from "./format.js";
 
 const PAGE = 25;
+let applied = {}; // the filters of what is shown: those of the form may have been changed since
 let cursor = null;
 let shown = [];
 
@@ -21,6 +22,7 @@ function outcome(job) {
   if (job.error) return job.error.detail;
   if (job.links.bitext) return el("a", { href: `./bitexts?id=${job.result.bitext}` }, "bitext");
   if (job.links.corpus) return el("a", { href: `./corpora?name=${job.result.corpus}` }, job.result.corpus);
+  if (job.kind === "matrix" && job.result) return el("a", { href: `./matrix?job=${job.id}` }, "matrix");
   return job.progress ? inWords(job.progress) : "";
 }
 
@@ -34,10 +36,15 @@ function render() {
 }
 
 async function list(further = false) {
-  const page = await get("v1/jobs", { ...filters(), limit: PAGE, cursor: further ? cursor : null });
+  const page = await get("v1/jobs", { ...applied, limit: PAGE, cursor: further ? cursor : null });
   cursor = page.next_cursor;
   shown = further ? [...shown, ...page.items] : page.items;
   render();
+}
+
+function filter() {
+  applied = filters();
+  return list();
 }
 
 /** Show a job and follow it to its end. */
@@ -83,7 +90,7 @@ async function mine() {
 }
 
 async function start() {
-  const listening = [["filters", () => list()], ["mine-form", () => doing(byId("mine-go"), mine)]];
+  const listening = [["filters", filter], ["mine-form", () => doing(byId("mine-go"), mine)]];
   for (const [id, act_] of listening) {
     byId(id).addEventListener("submit", (event) => {
       event.preventDefault();
@@ -94,7 +101,7 @@ async function start() {
   byId("more").addEventListener("click", () => doing(byId("more"), () => list(true)));
   const id = asked("id");
   if (id) detail(id).catch(problem);
-  await list();
+  await filter();
   offerEncoders(byId("mine-encoder"), await installedEncoders());
   const corpora = await all("v1/corpora");
   for (const [place, chosen] of [["mine-src", 0], ["mine-tgt", 1]]) {

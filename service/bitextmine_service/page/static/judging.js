@@ -19,10 +19,7 @@ export class Judging {
   }
 
   async load() {
-    this.keep(await get(this.path));
-  }
-
-  keep({ items }) {
+    const { items } = await get(this.path);
     this.verdicts = new Map(items.map((item) => [name(item), item.verdict]));
   }
 
@@ -56,7 +53,9 @@ export class Judging {
   /** A verdict; the same again takes it back. */
   async set(pair, verdict, group) {
     const wanted = this.verdicts.get(name(pair)) === verdict ? null : verdict;
-    this.keep(await send("PUT", this.path, { judgements: [{ src_row: pair.src_row, tgt_row: pair.tgt_row, verdict: wanted }] }));
+    await send("PUT", this.path, { judgements: [{ src_row: pair.src_row, tgt_row: pair.tgt_row, verdict: wanted }] });
+    if (wanted) this.verdicts.set(name(pair), wanted); // this one alone: answers may come in another order than they were asked for
+    else this.verdicts.delete(name(pair));
     this.mark(pair, group);
     say(wanted ? `marked ${wanted}` : "no longer marked");
     await this.changed();

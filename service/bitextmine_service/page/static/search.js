@@ -7,19 +7,19 @@ import { offerLanguages } from "./encoders.js";
 import { language, score, whole } from "./format.js";
 import { sentence } from "./pairs.js";
 
-const MOST_LANGUAGES = 64;
+const MOST_CORPORA = 64; // of a request
 
 /** Make the search box work, by these encoders. */
 export async function startSearch(encoders) {
   const corpora = await all("v1/corpora");
-  const langs = [...new Set(corpora.map((corpus) => corpus.lang))].slice(0, MOST_LANGUAGES);
+  const langs = [...new Set(corpora.map((corpus) => corpus.lang))];
   const spoken = [...new Set(encoders.flatMap((encoder) => encoder.languages))];
   offerLanguages(byId("search-lang"), spoken, spoken.includes("eng_Latn") ? "eng_Latn" : spoken[0]);
   const select = byId("search-in");
   select.append(...langs.map((lang) => el("option", { value: lang }, language(lang))));
   byId("search-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    doing(byId("search-go"), () => search(encoders, chosen(select.value, langs)));
+    doing(byId("search-go"), () => search(encoders, parted(chosen(select.value, langs), corpora)));
   });
 }
 
@@ -29,7 +29,19 @@ function chosen(wanted, langs) {
   return wanted ? [wanted] : langs;
 }
 
-async function search(encoders, langs) {
+/** As many of the languages as one request can search all corpora of, at least one, and those that are left out. */
+function parted(langs, corpora) {
+  let searched = 0;
+  const fit = langs.filter((lang) => {
+    const count = corpora.filter((corpus) => corpus.lang === lang).length;
+    const fits = searched === 0 || searched + count <= MOST_CORPORA;
+    if (fits) searched += count;
+    return fits;
+  });
+  return { langs: fit, left: langs.filter((lang) => !fit.includes(lang)) };
+}
+
+async function search(encoders, { langs, left }) {
   if (!langs.length) {
     show(byId("hits"), el("p", { class: "note" }, "There is no corpus of another language yet: ", el("a", { href: "./corpora" }, "upload one"), "."));
     return;
@@ -40,7 +52,7 @@ async function search(encoders, langs) {
     texts: [byId("search-text").value], lang, langs, k: byId("search-k").valueAsNumber || 10, encoder: encoder.name, allow_uncovered_languages: true,
   });
   const { hits } = found.results[0];
-  show(byId("hits"), hits.length ? el("ol", { class: "hits" }, hits.map(hit)) : el("p", {}, "Nothing was found."), coverage(found));
+  show(byId("hits"), hits.length ? el("ol", { class: "hits" }, hits.map(hit)) : el("p", {}, "Nothing was found."), coverage(found, left));
   say(`${hits.length} hits`);
 }
 
@@ -52,9 +64,11 @@ function hit(found) {
 }
 
 /** What was searched, and what could not be. */
-function coverage({ searched, skipped }) {
+function coverage({ searched, skipped }, left) {
   const sentences = searched.reduce((sum, each) => sum + each.sentences, 0);
   const without = skipped.length
     ? ` Not searchable yet: ${skipped.map((each) => each.corpus).join(", ")}; index them on the page Corpora.` : "";
-  return el("p", { class: "note" }, `${whole(sentences)} sentences of ${whole(searched.length)} corpora were searched.${without}`);
+  const others = left.length
+    ? ` A search takes ${MOST_CORPORA} corpora at most, so ${left.map(language).join(", ")} were left out: choose one of them under "Search in".` : "";
+  return el("p", { class: "note" }, `${whole(sentences)} sentences of ${whole(searched.length)} corpora were searched.${without}${others}`);
 }

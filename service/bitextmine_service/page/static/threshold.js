@@ -14,7 +14,11 @@ export class Threshold {
 
   /** Read the histogram, which is drawn anew; the slider stays where it is. */
   async load() {
-    this.found = await this.read();
+    this.asked = (this.asked ?? 0) + 1;
+    const { asked } = this;
+    const found = await this.read();
+    if (asked !== this.asked) return; // a newer one has been asked for
+    this.found = found;
     const { at_least: steps } = this.found;
     this.slider.max = Math.max(steps.length - 1, 0);
     this.slider.disabled = steps.length < 2;

@@ -52,25 +52,34 @@ async function finished(job, bar) {
   throw Object.assign(new Error(done.error?.detail ?? `the job was ${done.state}`), { code: done.error?.code ?? done.state });
 }
 
-async function corpusOf(side, name, bar, made) {
+/** Make a corpus of a side. What is to be deleted has a source of its run's own: with the file's name alone, a kept bitext of
+ * the same sentences would be the same bitext. */
+async function corpusOf(side, { names, keep, made }, bar) {
   const file = content(side);
+  const name = names[side];
+  const source = keep ? file.name : `${name} ${file.name.slice(-100)}`;
   const where = side === "src" ? "source" : "target";
   if (!file.size) throw Object.assign(new Error(`there is no ${where} text`), { code: "nothing-given" });
   const tell = (sent, all) => bar.update({ stage: `sending the ${where}`, done: sent, total: all });
-  const job = await uploadCorpus(file, { name, lang: byId(`${side}-lang`).value }, tell);
+  const job = await uploadCorpus(file, { name, source, lang: byId(`${side}-lang`).value }, tell);
   made.push({ path: `v1/jobs/${job.id}` });
   const ended = await finished(job, bar);
   made.unshift({ path: `v1/corpora/${name}`, name });
   return (await get(`v1/corpora/${name}`)).sentences ?? ended.result.sentences;
 }
 
-async function mined(names, k, bar, made) {
+async function mined({ names, made }, k, bar) {
   const request = { src: names.src, tgt: names.tgt, encoder: byId("try-encoder").value, k };
   const job = await send("POST", "v1/mining-jobs", request);
   made.push({ path: `v1/jobs/${job.id}` });
-  const { bitext } = (await finished(job, bar)).result;
-  made.push({ path: `v1/bitexts/${bitext}`, bitext });
+  const { result: { bitext }, started } = await finished(job, bar);
+  const { created } = await get(`v1/bitexts/${bitext}`);
+  if (new Date(created) >= new Date(started)) made.push({ path: `v1/bitexts/${bitext}` }); // else it was there before
   return bitext;
+}
+
+function note(...words) {
+  return el("p", { class: "note" }, words);
 }
 
 /** Delete what was made, and say what could not be. */
@@ -81,35 +90,32 @@ async function tidied(made) {
       if (error.status !== 404 && name) left.push(name);
     });
   }
-  return left.length ? `These temporary corpora could not be deleted: ${left.join(", ")}.` : "The temporary corpora were deleted.";
+  return note(left.length ? `These temporary corpora could not be deleted: ${left.join(", ")}.` : "The temporary corpora were deleted.");
 }
 
 async function go() {
-  const stem = `try-${crypto.getRandomValues(new Uint32Array(1))[0].toString(36)}`;
+  const stem = `try-${Array.from(crypto.getRandomValues(new Uint32Array(2)), (part) => part.toString(36)).join("")}`;
   const names = { src: `${stem}-src`, tgt: `${stem}-tgt` };
   const langs = { src: byId("src-lang").value, tgt: byId("tgt-lang").value };
-  const keep = byId("try-keep").checked;
-  const made = [];
+  const run = { names, keep: byId("try-keep").checked, made: [] };
   const bar = progressBar("Finding pairs");
   show(byId("try-pairs"));
-  show(byId("try-progress"), bar.element, el("p", { class: "note" }, `Temporary corpora: ${names.src}, ${names.tgt}`));
-  let kept = false;
+  show(byId("try-progress"), bar.element, note(`${run.keep ? "Corpora" : "Temporary corpora"}: ${names.src}, ${names.tgt}`));
+  let outcome = () => tidied(run.made);
   try {
-    const sides = await Promise.allSettled(SIDES.map((side) => corpusOf(side, names[side], bar, made)));
+    const sides = await Promise.allSettled(SIDES.map((side) => corpusOf(side, run, bar)));
     const failed = sides.find((side) => side.status === "rejected");
     if (failed) throw failed.reason;
     const counts = sides.map((side) => side.value);
-    const bitext = await mined(names, Math.min(4, ...counts), bar, made);
+    const bitext = await mined(run, Math.min(4, ...counts), bar);
+    if (run.keep) outcome = () => note(`Kept as the corpora ${names.src} and ${names.tgt}: `, el("a", { href: `./bitexts?id=${bitext}` }, "open the bitext"));
     const page = await get(`v1/bitexts/${bitext}/pairs`, { limit: SHOWN });
-    kept = keep;
     bar.finish(`${whole(page.total)} pairs of ${whole(counts[0])} and ${whole(counts[1])} sentences`);
     show(byId("try-pairs"), pairTable("Pairs, the best first", page.items, langs));
     say(`${page.total} pairs found`);
-    const where = el("p", { class: "note" }, kept ? `Kept as the corpora ${names.src} and ${names.tgt}: ` : await tidied(made));
-    if (kept) where.append(el("a", { href: `./bitexts?id=${bitext}` }, "open the bitext"));
-    show(byId("try-progress"), bar.element, where);
+    show(byId("try-progress"), bar.element, await outcome());
   } catch (error) {
-    show(byId("try-progress"), el("p", { class: "note" }, await tidied(made)));
+    show(byId("try-progress"), await outcome());
     throw error;
   }
 }

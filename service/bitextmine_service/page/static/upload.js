@@ -6,17 +6,19 @@ const PIECE = 8 << 20;
 const TUS = { "Tus-Resumable": "1.0.0" };
 const TRIES = 8;
 
-/** Make a corpus of a file or blob; returns its job. `onProgress(bytes sent, bytes in all)`. */
-export async function uploadCorpus(file, { name, lang, format }, onProgress = () => {}) {
-  const query = { name, lang, format, source: (file.name ?? "").slice(-200) };
+/** Make a corpus of a file; returns its job. `source` is what provenance calls it. `onProgress(bytes sent, bytes in all)`. */
+export async function uploadCorpus(file, { name, lang, format, source = file.name }, onProgress = () => {}) {
+  const query = { name, lang, format, source: source.slice(-200) };
   if (file.size <= PIECE) return JSON.parse((await sent("POST", address("v1/corpora", query), file, {}, onProgress)).text);
-  const upload = await inPieces(file, onProgress);
-  return (await answered("v1/corpora", { method: "POST", query: { ...query, upload } })).json();
+  const memory = `upload:${file.name}:${file.size}:${file.lastModified}`;
+  const upload = await inPieces(file, memory, onProgress);
+  const job = await (await answered("v1/corpora", { method: "POST", query: { ...query, upload } })).json();
+  sessionStorage.removeItem(memory); // not before: where the corpus is refused, the file need not be sent again
+  return job;
 }
 
-/** Send a file in pieces; the same file again goes on where a broken upload in this tab stopped. Returns its id. */
-async function inPieces(file, onProgress) {
-  const memory = `upload:${file.name}:${file.size}:${file.lastModified}`;
+/** Send a file in pieces; the same file again goes on where an upload in this tab stopped, also at its end. Returns its id. */
+async function inPieces(file, memory, onProgress) {
   let place = sessionStorage.getItem(memory);
   let offset = place ? await offsetOf(place) : null;
   if (offset === null) {
@@ -37,7 +39,6 @@ async function inPieces(file, onProgress) {
       if (offset === null) throw error;
     }
   }
-  sessionStorage.removeItem(memory);
   return place.split("/").pop();
 }
 

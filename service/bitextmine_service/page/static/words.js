@@ -11,7 +11,7 @@ export class Words {
   /** `encoder` that the pairs were found by. */
   constructor(encoder) {
     this.encoder = encoder;
-    this.known = true; // until it says that it has no vectors of words
+    this.known = true; // until it says that it has no vectors of words, or is not here
   }
 
   /** Have a row of a table show the words of its pair. */
@@ -35,8 +35,9 @@ export class Words {
   ready(row, pair) {
     if (!this.known) return null;
     row.words ??= this.aligned(row, pair).catch((error) => {
+      if (error.code === "invalid-request") return; // too long a sentence, also the next time
       row.words = undefined;
-      if (error.code === "no-token-vectors") this.known = false;
+      if (error.status === 404 || error.status === 422) this.known = false;
       else problem(error);
     });
     return row.words;
