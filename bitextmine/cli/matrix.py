@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bitextmine.cli import console, execution
 from bitextmine.cli.stages import progress_shown, say
+from bitextmine.errors import NotFoundError, ParameterError, disk_full_named
 from bitextmine.progress import Progress
 from bitextmine.resources import Provider, Resources, format_bytes
 
 if TYPE_CHECKING:
     from bitextmine.executors import Executor
+    from bitextmine.exports import Export
     from bitextmine.matrix import MatrixPlan
     from bitextmine.matrix.bench import Bench
     from bitextmine.matrix.config import MatrixConfig
@@ -60,17 +64,22 @@ def matrix(
     Example: bitextmine matrix languages.toml --plan
     """
     from bitextmine.matrix.config import read_config
+    from bitextmine.matrix.gather import check_sources
     from bitextmine.matrix.run import TaskProgress
 
     started = time.monotonic()
     wanted = read_config(config)
-    limits = console.resources(threads, memory, gpus)
+    limits = console.resources(threads, memory, gpus, here=executor is execution.ExecutorChoice.LOCAL)
     where = execution.execution(executor, address, processes, limits, memory_given=memory is not None)
     place = console.writable_workspace(data_dir, encoders_dir)
     bench = _bench(wanted, place, where.resources, precision, provider, allow_cpu_fallback)
-    bench.open_encoder()  # whatever is wrong with it is said before the work
+    bench = bench.with_precision()  # whatever is wrong is said before the work: with the encoder, the pairs, the output
+    pairs = check_sources(wanted.sources, wanted.choice, bench.open_encoder(), wanted.parameters.mining)
+    if wanted.output is not None:
+        output_files(pairs, wanted.ending)
+        check_output(wanted.output, make=not plan_only)
     with progress_shown(verbose) as progress, where.open(place, (told := TaskProgress(progress)).of) as tasks:
-        plan = _planned(wanted, bench, place, tasks, progress)
+        plan = _planned(wanted, bench, place, (tasks, where), progress)
         for line in plan_lines(plan):
             say(line)
         if plan_only:
@@ -107,23 +116,62 @@ def _bench(
     )
 
 
+def output_files(pairs: Sequence[tuple[str, str]], ending: str) -> dict[tuple[str, str], str]:
+    """The name of each pair's file.
+
+    Raises:
+        ParameterError: `invalid-config`: two pairs would have the same.
+    """
+    files = {(src, tgt): f"{src}-{tgt}.{ending}" for src, tgt in pairs}
+    of: dict[str, tuple[str, str]] = {}
+    for pair, file in files.items():
+        if (other := of.setdefault(file, pair)) != pair:
+            raise ParameterError(
+                f"{file} would be the file of {' with '.join(other)} and of {' with '.join(pair)}: give one of these "
+                "corpora another name, or leave out the output and use bitextmine export",
+                code="invalid-config",
+            )
+    return files
+
+
+def check_output(directory: Path, *, make: bool) -> None:
+    """See that files can be written there.
+
+    Args:
+        make: make the directory if there is none.
+
+    Raises:
+        ParameterError: `output-not-writable`.
+    """
+    try:
+        if make:
+            directory.mkdir(parents=True, exist_ok=True)
+        place = next(each for each in (directory, *directory.parents) if each.exists())
+        with TemporaryFile(dir=place):
+            pass
+    except (OSError, ValueError) as error:  # ValueError: a NUL
+        reason = getattr(error, "strerror", None) or str(error)
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            reason = "a file is in its place"
+        raise ParameterError(f"cannot write to the output {directory}: {reason}", code="output-not-writable") from error
+
+
 def _planned(
-    wanted: MatrixConfig, bench: Bench, place: Workspace, executor: Executor, progress: Progress
+    wanted: MatrixConfig,
+    bench: Bench,
+    place: Workspace,
+    running: tuple[Executor, execution.Execution],
+    progress: Progress,
 ) -> MatrixPlan:
     from bitextmine.calibration import load_calibration
-    from bitextmine.matrix import plan_matrix
+    from bitextmine.matrix import Machine, name_matrix, plan_matrix
     from bitextmine.matrix.gather import gather, preparing
 
+    executor, where = running
     corpora = gather(wanted.sources, preparing(bench), executor, progress=progress)
-    return plan_matrix(
-        corpora,
-        wanted.choice,
-        bench.open_encoder(),
-        wanted.parameters,
-        place.artifacts,
-        resources=bench.resources,
-        calibration=load_calibration(place.data_dir),
-    )
+    machine = Machine(task=where.resources, together=where.together, rates=load_calibration(place.data_dir))
+    asked = corpora, wanted.choice, bench.open_encoder(), wanted.parameters
+    return plan_matrix(*asked, place.artifacts, machine, place.matrices / name_matrix(*asked).digest)
 
 
 def plan_lines(plan: MatrixPlan) -> list[str]:
@@ -154,30 +202,44 @@ def _run(
     from bitextmine.matrix import run_matrix
 
     directory = place.matrices / plan.digest
+    files = output_files([(pair.src, pair.tgt) for pair in plan.pairs], wanted.ending) if wanted.output else {}
 
-    def pair_done(pair: PairRecord) -> None:
-        say(pair_line(pair))
-        if wanted.output is not None and not pair.error:
-            _write(pair, wanted, place)
+    def deliver(pair: PairRecord) -> None:
+        if wanted.output is not None:
+            _write(pair.result["bitext"], wanted.output / files[pair.src, pair.tgt], wanted.export, place)
 
     logged = replace(bench, log=str(directory.resolve() / "log"))
-    return run_matrix(plan, logged, executor, directory, progress=progress, pair_done=pair_done)
+    return run_matrix(
+        plan,
+        logged,
+        executor,
+        directory,
+        progress=progress,
+        pair_done=lambda pair: say(pair_line(pair)),
+        deliver=deliver,
+    )
 
 
-def _write(pair: PairRecord, wanted: MatrixConfig, place: Workspace) -> None:
-    """A file of the pair's sentences.
+def _write(bitext: str, path: Path, export: Export, place: Workspace) -> None:
+    """A file of the sentences of a bitext.
 
     Raises:
+        NotFoundError, ArtifactError: the bitext was deleted or is damaged.
         ParameterError: `output-not-writable`.
         DiskFullError: no room.
     """
     from bitextmine.bitext import KIND, Bitext
     from bitextmine.exports import export_to
 
-    found = place.artifacts.open(KIND, pair.result["bitext"])
-    if found is not None and wanted.output is not None:
-        wanted.output.mkdir(parents=True, exist_ok=True)
-        export_to(wanted.output / f"{pair.src}-{pair.tgt}.{wanted.ending}", Bitext(found), wanted.export)
+    found = place.artifacts.open(KIND, bitext)
+    if found is None:
+        raise NotFoundError(f"the bitext {bitext} was deleted before it was written", code="bitext-not-found")
+    try:
+        with disk_full_named(str(path)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            export_to(path, Bitext(found), export)
+    except OSError as error:
+        raise ParameterError(f"cannot write {path}: {error.strerror}", code="output-not-writable") from error
 
 
 def pair_line(pair: PairRecord) -> str:

@@ -39,6 +39,8 @@ class MatrixReport(Answer):
     finished: str | None
     seconds: dict[str, float]  # by what was made, over all processes
     counts: dict[str, int]  # pairs by state
+    stopped: bool = False  # whether it ended before all was done
+    written: str = ""  # when this was so
 
 
 class Matrices(Group[Mode]):

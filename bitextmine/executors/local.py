@@ -45,6 +45,11 @@ class LocalExecutor:
             everything = Needs(cores=max(default_threads(), processes), memory_bytes=default_memory(), gpus=1)
             self._pool = ProcessPool(processes, room or everything, progress_of)
 
+    @property
+    def wants_more(self) -> bool:
+        """See `Executor`."""
+        return self._pool.wants_more if self._pool is not None else not self._waiting
+
     def submit(self, task: Task) -> None:
         """See `Executor`."""
         if self._closed:

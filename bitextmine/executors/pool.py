@@ -57,6 +57,11 @@ class ProcessPool:
         self._told: deque[Outcome] = deque()
         self._failed_starts = 0
 
+    @property
+    def wants_more(self) -> bool:
+        """See `Executor`: as many wait as there are processes, for all may end their tasks while nobody listens."""
+        return len(self._waiting) < self._most
+
     def submit(self, task: Task) -> None:
         """See `Executor`."""
         self._waiting.append(_Job(task, check_sendable(task)))
@@ -69,6 +74,7 @@ class ProcessPool:
             if not any(worker.job for worker in self._workers):
                 raise LookupError("every task has been told")
             self._listen()
+        self._assign()  # nobody idles while the outcome is looked at
         return self._told.popleft()
 
     def close(self) -> None:

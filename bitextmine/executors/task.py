@@ -73,6 +73,10 @@ class Outcome:
 class Executor(Protocol):
     """Runs tasks. It belongs to one thread, and what it has started ends with it."""
 
+    @property
+    def wants_more(self) -> bool:
+        """Whether a task that is submitted now begins at once, or is one of the few that wait so that nobody idles."""
+
     def submit(self, task: Task) -> None:
         """Have the task run sometime; return at once.
 

@@ -4,17 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from bitextmine.corpus import Corpus
+from bitextmine.encoders import Encoder
+from bitextmine.errors import ParameterError
 from bitextmine.executors.task import Executor, Needs, Task
 from bitextmine.matrix.bench import Bench
-from bitextmine.matrix.plan import MatrixCorpus
+from bitextmine.matrix.choice import NamePair, PairChoice
+from bitextmine.matrix.plan import MOST_CORPORA, MatrixCorpus
 from bitextmine.matrix.sources import CorpusSource
 from bitextmine.matrix.tasks import prepare_corpus
+from bitextmine.mining import MiningParameters, check_languages
 from bitextmine.progress import Progress, silent
 
 STAGE = "prepare"
+
+
+def check_sources(
+    sources: Sequence[CorpusSource], choice: PairChoice, encoder: Encoder, mining: MiningParameters
+) -> list[NamePair]:
+    """The pairs of corpora that are not made yet, refused for what can be known of them before.
+
+    Raises:
+        ParameterError: as `PairChoice.pairs`; `too-many-pairs`, for corpora too.
+        LanguageError: `language-not-covered` by the encoder.
+    """
+    if len(sources) > MOST_CORPORA:
+        raise ParameterError(f"{len(sources):,} corpora are more than {MOST_CORPORA:,}", code="too-many-pairs")
+    languages = {source.name: source.lang for source in sources}
+    pairs = choice.pairs(languages)
+    check_languages((languages[name] for name in dict.fromkeys(chain.from_iterable(pairs))), encoder, mining)
+    return pairs
 
 
 def gather(

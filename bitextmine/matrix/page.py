@@ -39,13 +39,12 @@ def write_page(record: Mapping[str, Any], directory: Path) -> None:
 def report_page(record: Mapping[str, Any]) -> str:
     """HTML without scripts and without anything from elsewhere."""
     counts = record["counts"]
-    state = "finished" if record["finished"] else "running"
     parts = [
         f"<!doctype html><html lang=en><meta charset=utf-8><title>Matrix {escape(record['matrix'][:8])}</title>",
         f"<meta name=viewport content='width=device-width'><style>{_STYLE}</style><main>",
         f"<h1>Matrix {escape(record['matrix'][:8])}: {_total(record):,} pairs of sentences</h1>",
-        f"<p>{state}: {counts['done']} of {len(record['pairs'])} pairs of corpora are mined, {counts['failed']} "
-        f"failed. Encoder {escape(record['encoder'])}; begun {_moment(record['started'])}"
+        f"<p>{_state(record)}: {counts['done']} of {len(record['pairs'])} pairs of corpora are mined, "
+        f"{counts['failed']} failed. Encoder {escape(record['encoder'])}; begun {_moment(record['started'])}"
         f"{', ended ' + _moment(record['finished']) if record['finished'] else ''}.</p>",
         _heat_map(record),
         _table_of_corpora(record["corpora"]),
@@ -55,6 +54,14 @@ def report_page(record: Mapping[str, Any]) -> str:
         "</main></html>\n",
     ]
     return "\n".join(parts)
+
+
+def _state(record: Mapping[str, Any]) -> str:
+    if record["finished"]:
+        return "Finished"
+    if record.get("stopped"):
+        return "Stopped before all was done; started again, it goes on"
+    return f"Under way{', as of ' + _moment(record['written']) if 'written' in record else ''}"
 
 
 def _moment(stamp: str) -> str:
@@ -126,7 +133,8 @@ def _table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) ->
 
 
 def _anchor(pair: Mapping[str, Any]) -> str:
-    return escape(f"{pair['src']}--{pair['tgt']}", quote=True)
+    """Of this pair alone: no name has a plus sign."""
+    return escape(f"{pair['src']}+{pair['tgt']}", quote=True)
 
 
 def _section(pair: Mapping[str, Any]) -> str:

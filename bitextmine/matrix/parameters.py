@@ -12,6 +12,7 @@ from bitextmine.filters import FilterSettings
 from bitextmine.margin import Margin, Retrieval
 from bitextmine.mining import MiningParameters
 from bitextmine.search.method import Method
+from bitextmine.thresholds.estimate import check_documents
 
 
 def _document_rule(value: Any) -> DocumentRule:
@@ -43,7 +44,8 @@ class MatrixParameters:
     """`precision` (0 to 1) has a threshold chosen for each pair; that of `mining` is then for those of which none can.
 
     Raises:
-        ParameterError: `invalid-threshold`: the precision is not between 0 and 1.
+        ParameterError: `invalid-threshold`: the precision is not between 0 and 1; mining by documents, of which no
+            precision is estimated.
     """
 
     mining: MiningParameters = field(default_factory=MiningParameters)
@@ -54,6 +56,8 @@ class MatrixParameters:
         if self.precision is not None and not 0 < self.precision < 1:
             message = f"a precision of {self.precision:g}; it must be between 0 and 1"
             raise ParameterError(message, code="invalid-threshold")
+        if self.precision is not None:
+            check_documents(self.mining)
 
     def as_json(self) -> dict[str, Any]:
         """All of it, as `from_json` takes it; what is at its default is left out, so that a new one changes no name."""

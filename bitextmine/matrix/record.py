@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -19,7 +20,7 @@ class PairState(StrEnum):
     """How far a pair is."""
 
     WAITING = "waiting"  # for its corpora to be embedded, or for its turn
-    RUNNING = "running"
+    RUNNING = "running"  # or among the few that run as soon as there is room
     DONE = "done"
     FAILED = "failed"
 
@@ -41,7 +42,11 @@ class PairRecord:
 
 @dataclass(slots=True)
 class MatrixRecord:
-    """A run: `corpora` by name; `seconds` of each kind of artifact, over all processes and attempts."""
+    """A run: `corpora` by name; `seconds` of each kind of artifact, over all processes and attempts.
+
+    `stopped` says that it ended before all was done. `as_json` also has `counts`, and when it was `written`: what was
+    killed cannot say so.
+    """
 
     matrix: str
     encoder: str
@@ -51,6 +56,7 @@ class MatrixRecord:
     pairs: list[PairRecord]
     started: str
     finished: str | None = None
+    stopped: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -58,16 +64,30 @@ class MatrixRecord:
         """Pairs of corpora by state."""
         return {state.value: sum(pair.state is state for pair in self.pairs) for state in PairState}
 
-    def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "counts": self.counts}
+    def stop(self) -> None:
+        """It ends before all is done: what was running waits for the next time."""
+        self.stopped = True
+        for pair in self.pairs:
+            if pair.state is PairState.RUNNING:
+                pair.state = PairState.WAITING
 
-    def write(self, directory: Path) -> None:
-        """
-        Raises:
-            DiskFullError: no room; the file from before is untouched.
-        """
-        content = json.dumps(self.as_json(), ensure_ascii=False, indent=1)
-        write_atomically(directory / REPORT, content.encode() + b"\n")
+    def as_json(self) -> dict[str, Any]:
+        """What there is to say now; what the tasks returned is shared, not copied."""
+        return {**_values(self), "pairs": [*map(_values, self.pairs)], "counts": self.counts, "written": now()}
+
+
+def _values(record: MatrixRecord | PairRecord) -> dict[str, Any]:
+    return {field.name: getattr(record, field.name) for field in fields(record)}
+
+
+def write_record(record: Mapping[str, Any], directory: Path) -> None:
+    """Write a report, as `MatrixRecord.as_json` has it.
+
+    Raises:
+        DiskFullError: no room; the file from before is untouched.
+    """
+    content = json.dumps(record, ensure_ascii=False, indent=1)
+    write_atomically(directory / REPORT, content.encode() + b"\n")
 
 
 def read_record(directory: Path) -> dict[str, Any]:
@@ -84,6 +104,15 @@ def read_record(directory: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{directory / REPORT} cannot be read: {error}; run the matrix again") from error
     return found
+
+
+def as_stopped(found: Mapping[str, Any]) -> dict[str, Any]:
+    """A report that a killed process left behind, as the process would have ended it."""
+    pairs = [
+        pair | {"state": PairState.WAITING} if pair["state"] == PairState.RUNNING else pair for pair in found["pairs"]
+    ]
+    counts = {state.value: sum(pair["state"] == state for pair in pairs) for state in PairState}
+    return {**found, "stopped": True, "pairs": pairs, "counts": counts}
 
 
 def now() -> str:

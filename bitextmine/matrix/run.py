@@ -1,25 +1,28 @@
-"""The tasks of a run in their order: each corpus's shards are embedded, and each pair is mined as soon as both are."""
+"""The tasks of a run: shards of corpora are embedded, and each pair is mined as soon as both of its corpora are.
+
+Few are handed out at a time, so that a pair that becomes ready is next, before the shards of all other corpora.
+"""
 
 from __future__ import annotations
 
-import time
-from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from bitextmine.errors import BitextmineError, DiskFullError
 from bitextmine.executors.task import Executor, Needs, Outcome, Task
+from bitextmine.matrix.backlog import Backlog, CorpusShard
 from bitextmine.matrix.bench import Bench
 from bitextmine.matrix.gather import preparing
-from bitextmine.matrix.page import write_page
 from bitextmine.matrix.plan import MatrixPlan, PlannedPair
 from bitextmine.matrix.record import MatrixRecord, PairRecord, PairState, now
+from bitextmine.matrix.reports import Reports
+from bitextmine.matrix.searches import Search, keep_searches
 from bitextmine.matrix.stage_log import StageLine, read_stage_log, seconds_by_stage
 from bitextmine.matrix.tasks import embed_corpus_shard, mine_pair
 from bitextmine.progress import Progress, silent
 
 EMBED, PAIR = "embed", "pair"
-_REPORT_SECONDS = 2.0  # between two reports at least: of many corpora they are long
 
 PairDone = Callable[[PairRecord], None]
 
@@ -52,161 +55,145 @@ def run_matrix(
     *,
     progress: Progress = silent,
     pair_done: PairDone = lambda pair: None,
-    task_done: Callable[[], None] = lambda: None,
+    deliver: PairDone = lambda pair: None,
 ) -> MatrixRecord:
     """Do what was planned; what exists already is found. A pair that fails is recorded, and the others go on.
 
     Args:
-        directory: where the report is kept, anew after every pair, as JSON and as a page.
+        directory: where the report is kept, anew soon after every pair and at the end, as JSON and as a page.
         progress: of `embed` in sentences, of `pairs` in pairs.
         pair_done: called after each pair, done or failed.
-        task_done: called after each task, of which another attempt would find what it made.
+        deliver: called with each pair that has a bitext, before it counts as done; a BitextmineError of it, also for
+            want of room, fails that pair.
 
     Raises:
         DiskFullError: no room; what was finished stays.
+        ParameterError, ArtifactError: as `keep_searches`, before any work.
     """
-    run = _Run(plan, bench, executor, directory, progress, pair_done)
-    run.start()
-    while run.under_way:
-        run.take(executor.next())
-        task_done()
-    return run.finish()
+    keep_searches(plan.searches, directory)
+    record = _new_record(plan)
+    run = _Run(plan, bench, executor, record, progress, pair_done, deliver)
+    with Reports(record, directory, lambda: seconds_by_stage(_made(plan, bench))) as run.reports:
+        while run.hand_out():
+            run.take(executor.next())
+    return record
 
 
 class _Run:
     """What is under way, and what came of what has ended."""
+
+    reports: Reports
 
     def __init__(
         self,
         plan: MatrixPlan,
         bench: Bench,
         executor: Executor,
-        directory: Path,
+        record: MatrixRecord,
         progress: Progress,
         pair_done: PairDone,
+        deliver: PairDone,
     ) -> None:
-        self.plan, self.bench, self.executor, self.directory = plan, bench, executor, directory
-        self.progress, self.pair_done = progress, pair_done
-        self.under_way = 0
-        self.missing = {name: set(shards) for name, shards in plan.unembedded.items()}
-        self.waiting = deque(plan.pairs)
-        self.embedded = 0
-        self.record = _new_record(plan)
-        self.records = {f"{pair.src} {pair.tgt}": pair for pair in self.record.pairs}
-        self.costs = {_title(pair): pair.seconds for pair in plan.pairs}
-        self.reported = 0.0
+        self.plan, self.bench, self.executor, self.record = plan, bench, executor, record
+        self.progress, self.pair_done, self.deliver = progress, pair_done, deliver
+        self.backlog = Backlog(plan)
+        self.under_way: dict[str, PairRecord | CorpusShard] = {}  # by the names of the tasks
+        self.embedded = self.ended = 0
+        self.records = {(pair.src, pair.tgt): pair for pair in record.pairs}
 
-    def start(self) -> None:
-        """Submit every shard in the order in which pairs want them, and the pairs that wait for none."""
-        order = dict.fromkeys(name for pair in self.plan.pairs for name in (pair.src, pair.tgt))
-        for name in order:
-            for number in self.plan.unembedded[name]:
-                self._submit(EMBED, f"{name} {number}", embed_corpus_shard, self.plan.corpora[name].digest, number)
-        self._submit_ready()
-        self._report()
+    def hand_out(self) -> bool:
+        """Give the executor as many tasks as it can use for now, no more: what is ready later may come before others.
+
+        Returns:
+            whether anything is under way.
+        """
+        while (self.executor.wants_more or not self.under_way) and (item := self.backlog.pop()):
+            if isinstance(item, CorpusShard):
+                self._submit_shard(item)
+            else:
+                self._submit_pair(item)
+        return bool(self.under_way)
 
     def take(self, outcome: Outcome) -> None:
-        """Note what came of a task, and submit what can now be done.
+        """Note what came of a task.
 
         Raises:
             DiskFullError: it is why the task failed; so would all others.
         """
-        self.under_way -= 1
+        item = self.under_way.pop(outcome.task.name)
         if isinstance(outcome.error, DiskFullError):
             raise outcome.error
-        if outcome.task.stage == EMBED:
-            self._embedded(outcome)
+        if isinstance(item, PairRecord):
+            self._mined(item, outcome)
+        elif outcome.error is None:
+            self._embedded(item)
         else:
-            self._mined(outcome)
-        if time.monotonic() - self.reported > _REPORT_SECONDS:
-            self._report()
+            for pair in self.backlog.give_up(item.corpus):
+                self._end(self.records[pair.src, pair.tgt], error=outcome.error)
 
-    def finish(self) -> MatrixRecord:
-        self.record.finished = now()
-        self._report()
-        return self.record
+    def _submit_shard(self, item: CorpusShard) -> None:
+        corpus = self.plan.corpora[item.corpus]
+        cost = min(corpus.shard_rows, len(corpus)) / (self.plan.rate or 1)
+        name = f"{EMBED} {item.corpus} {item.number}"
+        self.under_way[name] = item
+        self._submit(EMBED, name, cost, embed_corpus_shard, corpus.digest, item.number)
 
-    def _submit(self, stage: str, name: str, function: Callable[..., object], *arguments: object) -> None:
-        bench = self.bench
+    def _submit_pair(self, pair: PlannedPair) -> None:
+        sides = (self.plan.corpora[name].digest for name in (pair.src, pair.tgt))
+        record, name = self.records[pair.src, pair.tgt], f"{PAIR} {pair.src} {pair.tgt}"
+        self.under_way[name] = record
+        arguments = (*sides, self.plan.parameters.as_json(), Search.of(pair.search).as_json())
+        self._submit(PAIR, name, pair.seconds, mine_pair, *arguments, memory=pair.search.memory_bytes)
+        with self.reports.changing():
+            record.state = PairState.RUNNING
+
+    def _submit(
+        self,
+        stage: str,
+        name: str,
+        cost: float,
+        function: Callable[..., object],
+        *arguments: object,
+        memory: int | None = None,
+    ) -> None:
+        bench = replace(self.bench, memory_bytes=memory or self.bench.memory_bytes)
         needs = Needs(cores=bench.threads, memory_bytes=bench.memory_bytes, gpus=bench.gpus)
-        cost = self._cost(stage, name)
-        task = Task(
-            name=f"{stage} {name}",
-            stage=stage,
-            function=function,
-            arguments=(bench, *arguments),
-            needs=needs,
-            cost=cost,
-        )
-        self.executor.submit(task)
-        self.under_way += 1
+        sent = (bench, *arguments)
+        self.executor.submit(Task(name=name, stage=stage, function=function, arguments=sent, needs=needs, cost=cost))
 
-    def _cost(self, stage: str, name: str) -> float:
-        if stage == EMBED:
-            corpus = self.plan.corpora[name.rpartition(" ")[0]]
-            return min(corpus.shard_rows, len(corpus)) / (self.plan.rate or 1)
-        return self.costs[name]
-
-    def _submit_ready(self) -> None:
-        parameters = self.plan.parameters.as_json()
-        for _ in range(len(self.waiting)):
-            pair = self.waiting.popleft()
-            if self.missing[pair.src] or self.missing[pair.tgt]:
-                self.waiting.append(pair)
-                continue
-            sides = (self.plan.corpora[name].digest for name in (pair.src, pair.tgt))
-            self._submit(PAIR, _title(pair), mine_pair, *sides, parameters)
-            self.records[_title(pair)].state = PairState.RUNNING
-
-    def _embedded(self, outcome: Outcome) -> None:
-        name, _, number = outcome.task.name.removeprefix(f"{EMBED} ").rpartition(" ")
-        if outcome.error is not None:
-            self._fail_all_with(name, outcome.error)
-            return
-        corpus = self.plan.corpora[name]
-        shard = corpus.shards[int(number)]
-        self.missing[name].discard(int(number))
+    def _embedded(self, item: CorpusShard) -> None:
+        shard = self.plan.corpora[item.corpus].shards[item.number]
         self.embedded += shard.stop - shard.start
         self.progress(EMBED, self.embedded, sum(self.plan.rows_to_embed.values()))
-        if not self.missing[name]:
-            self._submit_ready()
+        self.backlog.embedded(item)
 
-    def _fail_all_with(self, name: str, error: BitextmineError) -> None:
-        """A corpus without vectors: its pairs fail, those of others go on."""
-        failed = [pair for pair in self.waiting if name in (pair.src, pair.tgt)]
-        self.waiting = deque(pair for pair in self.waiting if pair not in failed)
-        for pair in failed:
-            self._end(self.records[_title(pair)], error=error)
-
-    def _mined(self, outcome: Outcome) -> None:
-        pair = self.records[outcome.task.name.removeprefix(f"{PAIR} ")]
-        self._end(pair, result=outcome.value, error=outcome.error)
+    def _mined(self, pair: PairRecord, outcome: Outcome) -> None:
+        error = outcome.error
+        if error is None:
+            try:
+                self.deliver(replace(pair, result=outcome.value))
+            except BitextmineError as undelivered:
+                error = undelivered
+        self._end(pair, result=outcome.value, error=error)
 
     def _end(
         self, pair: PairRecord, *, result: dict[str, object] | None = None, error: BitextmineError | None = None
     ) -> None:
-        pair.state = PairState.FAILED if error else PairState.DONE
-        pair.result = result or {}
-        pair.error, pair.code = (str(error), error.code) if error else ("", "")
-        ended = sum(each.state in (PairState.DONE, PairState.FAILED) for each in self.record.pairs)
-        self.progress("pairs", ended, len(self.record.pairs))
+        with self.reports.changing():
+            if error is None:
+                pair.state, pair.result = PairState.DONE, result or {}
+            else:
+                pair.state, pair.error, pair.code = PairState.FAILED, str(error), error.code
+        self.ended += 1
+        self.progress("pairs", self.ended, len(self.record.pairs))
         self.pair_done(pair)
 
-    def _report(self) -> None:
-        self.record.seconds = seconds_by_stage(self._log())
-        self.record.write(self.directory)
-        write_page(self.record.as_json(), self.directory)
-        self.reported = time.monotonic()
 
-    def _log(self) -> list[StageLine]:
-        """What this run's tasks made, in all attempts, and its corpora."""
-        digests = {corpus.digest for corpus in self.plan.corpora.values()}
-        made = [line for line in read_stage_log(Path(preparing(self.bench).log)) if line.digest in digests]
-        return made + read_stage_log(Path(self.bench.log))
-
-
-def _title(pair: PlannedPair) -> str:
-    return f"{pair.src} {pair.tgt}"
+def _made(plan: MatrixPlan, bench: Bench) -> list[StageLine]:
+    """What this run's tasks made, in all attempts, and its corpora."""
+    digests = {corpus.digest for corpus in plan.corpora.values()}
+    made = [line for line in read_stage_log(Path(preparing(bench).log)) if line.digest in digests]
+    return made + read_stage_log(Path(bench.log))
 
 
 def _new_record(plan: MatrixPlan) -> MatrixRecord:

@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,9 +32,10 @@ class StageLine:
 
 
 class StageLog:
-    """The log of one task; give `store` to whatever makes artifacts."""
+    """The log of one task; give `store` to whatever makes artifacts. `published` is called after each."""
 
-    def __init__(self, directory: Path, task: str) -> None:
+    def __init__(self, directory: Path, task: str, published: Callable[[], None] = lambda: None) -> None:
+        self._told = published
         self._where = f"{socket.gethostname()}-{os.getpid()}"
         self._path = directory / f"{self._where}.jsonl"
         self._task = task
@@ -52,6 +54,7 @@ class StageLog:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(asdict(line)) + "\n")
+        self._told()
 
 
 def read_stage_log(directory: Path) -> list[StageLine]:

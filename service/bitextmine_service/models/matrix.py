@@ -100,6 +100,8 @@ class MatrixReport(BaseModel):
                     ],
                     "started": "2026-05-01T12:00:00.120+00:00",
                     "finished": "2026-05-01T12:00:14.870+00:00",
+                    "stopped": False,
+                    "written": "2026-05-01T12:00:14.870+00:00",
                     "seconds": {"embeddings": 7.7, "neighbors": 1.9, "bitext": 0.2, "filter": 0.3},
                     "counts": {"waiting": 0, "running": 0, "done": 1, "failed": 0},
                 }
@@ -115,5 +117,7 @@ class MatrixReport(BaseModel):
     pairs: list[MatrixPairOut]
     started: str
     finished: str | None
+    stopped: bool = Field(default=False, description="Whether it ended before all was done: cancelled, or interrupted.")
+    written: str = Field(default="", description="When this was so.")
     seconds: dict[str, float] = Field(description="By what was made, over all processes.")
     counts: dict[PairState, int] = Field(description="Pairs of corpora by state.")
