@@ -24,9 +24,11 @@ log = logging.getLogger(__name__)
 _MOST_LOST_NODES = 10  # under one task
 _LOOK_SECONDS = 1.0  # between two looks at the nodes
 _PATIENCE = 600.0  # seconds without a node that could run anything
+_MOST_WAITING = 16  # tasks, or as many as run: nodes that come find some
+_STARTING_SECONDS = 5.0  # that a process may take which Ray has room for
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Job:
     """A task that was not told yet."""
 
@@ -44,14 +46,18 @@ class _Job:
 class _Actor:
     handle: Any
     needs: Needs
+    ready: Any  # what Ray will have the answer in, once the process is there
+    asked: float  # when, on the monotonic clock
 
 
 class RayExecutor:
     """An Executor on Ray: actors, each a process with the cores, memory and GPUs that its tasks need.
 
-    As many are started as the nodes have room for, and each runs one task at a time and keeps what it has opened. An
-    actor that dies, alone or with its node, is replaced and its task repeated; Ray itself repeats nothing. Tasks begin
-    in the order of submission. They report no progress but their end. All actors end with this process.
+    As many are asked for as the nodes have room for, and each that is there runs one task at a time and keeps what it
+    has opened. Others may use the cluster too: no task waits for an actor that has no room while one with the same
+    needs is idle, and what is idle is let go while others wait for room. An actor that dies, alone or with its node, is
+    replaced and its task repeated; Ray itself repeats nothing. Tasks with the same needs begin in the order of
+    submission. They report no progress but their end. All actors end with this process.
     """
 
     def __init__(self, shared: Path, address: str = LOCAL) -> None:
@@ -71,12 +77,18 @@ class RayExecutor:
             self._stack = stack.pop_all()
         self._make = self._ray.remote(TaskActor)
         self._waiting: deque[_Job] = deque()
+        self._unplaced: dict[Any, _Actor] = {}  # by what Ray will have the answer in
         self._idle: list[_Actor] = []
         self._running: dict[Any, tuple[_Actor, _Job]] = {}  # by what Ray will have the answer in
         self._told: deque[Outcome] = deque()
         self._nodes: list[Node] = []
         self._looked = self._last_node = float("-inf")
         self._look()
+
+    @property
+    def wants_more(self) -> bool:
+        """See `Executor`."""
+        return len(self._waiting) < len(self._unplaced) + max(_MOST_WAITING, len(self._running))
 
     def submit(self, task: Task) -> None:
         """See `Executor`. A task that no node could run is refused (`ray-too-small`)."""
@@ -97,19 +109,24 @@ class RayExecutor:
                 raise LookupError("every task has been told")
             self._look()
             self._assign()
-            if not self._running:
+            awaited = [*self._unplaced, *self._running]
+            if not awaited:
                 time.sleep(_LOOK_SECONDS)
                 continue
-            ended, _ = self._ray.wait(list(self._running), num_returns=1, timeout=_LOOK_SECONDS)
+            ended, _ = self._ray.wait(awaited, num_returns=1, timeout=_LOOK_SECONDS)
             for reference in ended:
-                self._take(reference)
+                if reference in self._unplaced:
+                    self._welcome(self._unplaced.pop(reference))
+                else:
+                    self._take(reference)
+        self._assign()  # nobody idles while the outcome is looked at
         return self._told.popleft()
 
     def close(self) -> None:
         """See `Executor`."""
         self._waiting.clear()
-        actors = [*self._idle, *(actor for actor, _ in self._running.values())]
-        self._idle, self._running = [], {}
+        actors = self._actors()
+        self._unplaced, self._idle, self._running = {}, [], {}
         for actor in actors:
             self._ray.kill(actor.handle)
         self._stack.close()
@@ -138,34 +155,55 @@ class RayExecutor:
             raise BitextmineError(f"the Ray cluster has had no node for {_PATIENCE:.0f} s", code="executor-broken")
 
     def _assign(self) -> None:
-        while self._waiting:
-            job = self._waiting[0]
-            actor = self._actor_for(job.task.needs)
-            if actor is None:
+        """Have idle actors begin what waits, in its order, and ask for more where there is room for them."""
+        coming = list(self._unplaced.values())
+        place = late = 0
+        while place < len(self._waiting):
+            needs = self._waiting[place].task.needs
+            if (idle := _first(self._idle, needs)) is not None:
+                self._idle.remove(idle)
+                job = self._waiting[place]
+                del self._waiting[place]
+                self._running[idle.handle.run.remote(job.content, self._expected)] = (idle, job)
+                continue
+            if (awaited := _first(coming, needs)) is not None:
+                coming.remove(awaited)
+                late += time.monotonic() - awaited.asked > _STARTING_SECONDS
+            elif self._make_room(needs, coming):
+                self._ask_for(needs)
+            else:
                 return
-            self._waiting.popleft()
-            self._running[actor.handle.run.remote(job.content, self._expected)] = (actor, job)
-        wanted = {actor.needs for actor, _ in self._running.values()}
-        for actor in [actor for actor in self._idle if wanted and actor.needs not in wanted]:
-            self._let_go(actor)  # it may be in the way of one that waits for room
+            place += 1
+        if late:  # nothing that waits is for these, and they may be in the way of what it is for
+            for actor in list(self._idle):
+                self._let_go(actor)
 
-    def _actor_for(self, needs: Needs) -> _Actor | None:
-        """One that has nothing to do, or a new one; None while there is no room."""
-        for actor in self._idle:
-            if actor.needs == needs:
-                self._idle.remove(actor)
-                return actor
-        while not self._has_room(needs):
-            if not self._idle:
-                return None
-            self._let_go(self._idle[0])
+    def _ask_for(self, needs: Needs) -> None:
         options = {"num_cpus": needs.cores, "num_gpus": needs.gpus, "memory": needs.memory_bytes or None}
-        handle = self._make.options(**options, max_restarts=0, max_task_retries=0, scheduling_strategy="SPREAD")
-        return _Actor(handle.remote(), needs)
+        made = self._make.options(**options, max_restarts=0, max_task_retries=0, scheduling_strategy="SPREAD")
+        handle = made.remote()
+        actor = _Actor(handle, needs, handle.ready.remote(), time.monotonic())
+        self._unplaced[actor.ready] = actor
+
+    def _make_room(self, needs: Needs, coming: list[_Actor]) -> bool:
+        """Let go what nothing has waited for so far, until there is room for one more; False where that is not enough.
+
+        Args:
+            coming: actors that are not there yet and that no task waits for; those that are let go are taken out.
+        """
+        while not self._has_room(needs):
+            if coming:
+                self._let_go(coming.pop())
+            elif self._idle:
+                self._let_go(self._idle[0])
+            else:
+                return False
+        return True
 
     def _has_room(self, needs: Needs) -> bool:
-        """Whether all actors and this one could be on the nodes together, placed by size; Ray places them for real."""
-        placed = [actor.needs for actor in (*self._idle, *(actor for actor, _ in self._running.values()))]
+        """Whether all actors and this one could be on the nodes together, placed by size, were there nobody else; Ray
+        places them for real."""
+        placed = [actor.needs for actor in self._actors()]
         rooms = [node.room for node in self._nodes]
         for each in [*sorted(placed, key=lambda one: (one.gpus, one.memory_bytes, one.cores), reverse=True), needs]:
             found = next((number for number, room in enumerate(rooms) if _fits(room, each)), None)
@@ -174,9 +212,27 @@ class RayExecutor:
             rooms[found] = _without(rooms[found], each)
         return True
 
+    def _actors(self) -> list[_Actor]:
+        return [*self._unplaced.values(), *self._idle, *(actor for actor, _ in self._running.values())]
+
     def _let_go(self, actor: _Actor) -> None:
-        self._idle.remove(actor)
+        if self._unplaced.pop(actor.ready, None) is None:
+            self._idle.remove(actor)
         self._ray.kill(actor.handle)
+
+    def _welcome(self, actor: _Actor) -> None:
+        """An actor is there, or has died before it was; then the first task that it was for pays for the attempt."""
+        try:
+            self._ray.get(actor.ready)
+        except self._ray.exceptions.RayError as error:
+            job = next((job for job in self._waiting if job.task.needs == actor.needs), None)
+            if job is None:
+                self._ray.kill(actor.handle)
+            else:
+                self._waiting.remove(job)
+                self._repeat(actor, job, error)
+        else:
+            self._idle.append(actor)
 
     def _take(self, reference: Any) -> None:
         """What came of a task: its Attempt, or the death of its actor.
@@ -214,6 +270,10 @@ class RayExecutor:
             self._waiting.appendleft(job)
         else:
             self._told.append(kept_dying(job.task, how, job.attempts))
+
+
+def _first(actors: list[_Actor], needs: Needs) -> _Actor | None:
+    return next((actor for actor in actors if actor.needs == needs), None)
 
 
 def _fits(room: Needs, needs: Needs) -> bool:

@@ -46,6 +46,9 @@ def versions() -> tuple[str, str]:
 class TaskActor:
     """A process that keeps what tasks open, encoders above all, until it is let go."""
 
+    def ready(self) -> None:
+        """Whoever has the answer knows that the process is there."""
+
     def run(self, content: bytes, expected: Expected) -> bytes:
         """The Attempt at a task, as bytes. A node that does not fit runs nothing: the error says why."""
         if problems := _unlike(expected):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,6 +48,19 @@ def two_nodes(cluster: RayCluster) -> Iterator[tuple[RayCluster, RayNode]]:
 def actor_of(node: RayNode) -> psutil.Process:
     """The process that runs a task there."""
     return next(process for process in node.processes if "TaskActor" in " ".join(process.cmdline()))
+
+
+@contextmanager
+def somebody_else(cluster: RayCluster, folder: Path) -> Iterator[None]:
+    """Has one slot of the cluster in the block, with a task that does not end."""
+    folder.mkdir()
+    given = [task(tasks.tell_pid, str(folder), "theirs", str(folder / "never"))]
+    driver = RayDriver(cluster.address, folder, given, ADMITTED)
+    try:
+        wait_until(lambda: tasks.runs(folder), "their task runs", 120)
+        yield
+    finally:
+        driver.end(signal.SIGKILL)
 
 
 def test_both_nodes_work_and_what_goes_wrong_comes_back(two_nodes: tuple[RayCluster, RayNode], tmp_path: Path) -> None:
@@ -115,6 +129,41 @@ def test_needs_decide_what_runs_together(cluster: RayCluster, tmp_path: Path) ->
     given = [task(tasks.tell_pid, str(tmp_path), name, name=name, needs=needs[name]) for name in needs]
     RayDriver(cluster.address, tmp_path, given, ADMITTED).outcomes()
     assert [line[:2] for line in tasks.runs(tmp_path)] == [[when, name] for name in "abc" for when in ("start", "end")]
+
+
+def test_a_slot_that_somebody_else_has_holds_up_no_task(two_nodes: tuple[RayCluster, RayNode], tmp_path: Path) -> None:
+    """Of two slots one is another's for as long as it likes: every task is run in the one that is there."""
+    cluster, _ = two_nodes
+    with somebody_else(cluster, tmp_path / "other"):
+        given = [task(tasks.square, number, name=f"square {number}") for number in range(5)]
+        outcomes = RayDriver(cluster.address, tmp_path, given, ADMITTED).outcomes()
+    assert sorted(outcome.value for outcome in outcomes.values()) == [0, 1, 4, 9, 16]
+    assert len({outcome.where for outcome in outcomes.values()}) == 1
+
+
+def test_what_is_idle_makes_room_for_what_has_none(two_nodes: tuple[RayCluster, RayNode], tmp_path: Path) -> None:
+    """Of three slots one is another's, one has a task that does not end before another kind of task has run."""
+    cluster, _ = two_nodes
+    third = cluster.add_node()
+    try:
+        with somebody_else(cluster, tmp_path / "other"):
+            needs = {"long": Needs(), "short": Needs(), "other kind": Needs(memory_bytes=1000)}
+            waits_for = {"long": str(tmp_path / "go"), "short": "", "other kind": ""}
+            given = [
+                task(tasks.tell_pid, str(tmp_path), name.replace(" ", "-"), waits_for[name], name=name, needs=of_it)
+                for name, of_it in needs.items()
+            ]
+            driver = RayDriver(cluster.address, tmp_path, given, ADMITTED)
+            wait_until(
+                lambda: {"short", "other-kind"} <= {line[1] for line in tasks.runs(tmp_path) if line[0] == "end"},
+                "both short tasks have run",
+                120,
+            )
+            (tmp_path / "go").touch()
+            assert driver.outcomes().keys() == needs.keys()
+    finally:
+        third.kill()
+        cluster.nodes.remove(third)
 
 
 def test_a_task_that_fits_no_node_is_refused(cluster: RayCluster, tmp_path: Path) -> None:
