@@ -7,15 +7,18 @@ other's nearest, and two words where some of their tokens are.
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
 from bitextmine.encoders.encoder import Encoder
 from bitextmine.encoders.token_vectors import Span, token_vectors
 
-# Letters, marks and digits in a row; of scripts without spaces each token is a word of its own.
-_WORD = re.compile(r"[\w'’\-\u0300-\u036f\u0900-\u0dff]+")
+# Of a word, besides letters, digits and marks: hyphens, apostrophes, what stands for these in Hebrew, and joiners.
+_INSIDE = frozenset("_-'’\u05be\u05f3\u05f4\u200c\u200d")
+# Of scripts without spaces each token is a word of its own.
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 
 
@@ -51,17 +54,41 @@ def align_words(encoder: Encoder, pairs: list[tuple[str, str]]) -> list[WordAlig
 
 
 def _words(text: str, spans: list[Span]) -> tuple[list[Span], list[int]]:
-    """The words that tokens are parts of, and the word of each token."""
-    stops = {match.end(): match.start() for match in _WORD.finditer(text) if not _UNSPACED.search(match.group())}
-    bounds = sorted(stops.items())
+    """The words that tokens are parts of, in their order and apart from one another, and the word of each token.
+
+    The spans of tokens may overlap: XLM-R has one for the mark before a word, which stands for the first character too.
+    """
+    word_at = _spaced_words(text)
     words: list[Span] = []
     word_of: list[int] = []
     for start, stop in spans:
-        whole = next(((begin, end) for end, begin in bounds if begin <= start < end), (start, stop))
-        if not words or words[-1] != whole:
-            words.append(whole)
+        begin, end = word_at[start] or (start, stop)
+        if words and (begin < words[-1][1] or (begin == words[-1][1] and _is_mark(text[begin]))):
+            words[-1] = (words[-1][0], max(words[-1][1], end))
+        else:
+            words.append((begin, end))
         word_of.append(len(words) - 1)
     return words, word_of
+
+
+def _spaced_words(text: str) -> list[Span | None]:
+    """For each character the word that it is part of, of scripts that put spaces between words; None of others."""
+    within: list[bool] = []
+    for character in text:
+        inside = character.isalnum() or character in _INSIDE
+        within.append(inside or (bool(within) and within[-1] and _is_mark(character)))
+    word_at: list[Span | None] = []
+    for inside, places in groupby(within):
+        start = len(word_at)
+        stop = start + sum(1 for _ in places)
+        whole = (start, stop) if inside and not _UNSPACED.search(text, start, stop) else None
+        word_at += [whole] * (stop - start)
+    return word_at
+
+
+def _is_mark(character: str) -> bool:
+    """Whether it belongs to the character before it, such as a vowel of Devanagari, Thai, Hebrew or Arabic."""
+    return unicodedata.category(character).startswith("M")
 
 
 __all__ = ["WordAlignment", "align_words"]

@@ -13,9 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bitextmine.encoders.batching import token_budget_batches
 from bitextmine.encoders.card import MODEL
 from bitextmine.encoders.encoder import Encoder
+from bitextmine.encoders.runtime import TOKEN_BUDGETS
 from bitextmine.errors import EncoderError, ParameterError
+from bitextmine.resources import Provider
 
 _VALUES = ("f_padded", "padded")  # of muse, of e5; zero where there is padding
 Span = tuple[int, int]  # in characters of the sentence, the end not included
@@ -30,7 +33,8 @@ class TokenVectors:
 
 
 def token_vectors(encoder: Encoder, sentences: list[str]) -> list[TokenVectors]:
-    """The token vectors of some sentences, as one batch. What is beyond the encoder's max_tokens has none.
+    """The token vectors of some sentences, in batches of similar length that bound the memory of the graph's own
+    values. What is beyond the encoder's max_tokens has none.
 
     Raises:
         ParameterError: `no-token-vectors`: the encoder's graph computes none that are known here.
@@ -39,19 +43,22 @@ def token_vectors(encoder: Encoder, sentences: list[str]) -> list[TokenVectors]:
     """
     session, value = _session(encoder)
     tokens = encoder.tokenize(sentences)
-    ids, mask = tokens.padded(np.arange(len(sentences)))
-    (found,) = session.run([value], {"input_ids": ids, "attention_mask": mask})
-    lengths = np.linalg.norm(found, axis=2, keepdims=True)
-    unit = (found / np.maximum(lengths, 1e-9)).astype(np.float32)
-    rows = zip(sentences, tokens.lengths.tolist(), unit, strict=True)
-    return [_of(encoder.token_spans(each), length, row) for each, length, row in rows]
+    made: dict[int, TokenVectors] = {}
+    for rows in token_budget_batches(tokens.lengths, TOKEN_BUDGETS[Provider.CPU]):
+        ids, mask = tokens.padded(rows)
+        (found,) = session.run([value], {"input_ids": ids, "attention_mask": mask})
+        for row, vectors in zip(rows.tolist(), found, strict=True):
+            made[row] = _of(encoder.token_spans(sentences[row]), int(tokens.lengths[row]), vectors)
+    return [made[row] for row in range(len(sentences))]
 
 
 def _of(spans: list[Span], length: int, vectors: NDArray[np.float32]) -> TokenVectors:
     """Marks, the prefix, and spaces alone have empty spans. A sentence that was cut to `length` ends with a mark."""
     there = spans if length == len(spans) else spans[: length - 1]
     kept = [row for row, (start, stop) in enumerate(there) if stop > start]
-    return TokenVectors([spans[row] for row in kept], vectors[kept])
+    lengths = np.linalg.norm(vectors[kept], axis=1, keepdims=True)
+    unit = (vectors[kept] / np.maximum(lengths, 1e-9)).astype(np.float32)
+    return TokenVectors([spans[row] for row in kept], unit)
 
 
 def _session(encoder: Encoder) -> tuple[Any, str]:

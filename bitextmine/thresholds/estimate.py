@@ -240,8 +240,9 @@ def _estimated(
         seeds = seeds.reversed() if seeds else None
     held = held_margins(retrieval, pairs, directions[1])
     decoys = draw_decoys(directions[0], pairs, held, resources)
-    planted = plant(seeds, directions, held, resources) if seeds else None
-    if planted is not None:
+    planted = None
+    if seeds is not None:
+        planted = plant(seeds, directions, held, resources, retrieval=retrieval, ceiling=parameters.ceiling)
         decoys = decoys.joined(planted.decoys)
     observed = Observed(np.sort(pairs.margin), np.sort(directions[0].best()[1]))
     found = curves(observed, decoys, planted.found if planted else None, parameters.ceiling)

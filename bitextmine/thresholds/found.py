@@ -16,7 +16,7 @@ _INPUTS = ("src", "tgt", "neighbors")
 
 def find_estimate(bitext: Bitext, store: ArtifactStore) -> ThresholdEstimate | None:
     """The estimate made without seeds for the candidates that a bitext was chosen from; of a filtered one, for what it
-    was before the filters. None where nobody has asked for one.
+    was before the filters. None where nobody has asked for one, and of what was mined by documents.
 
     Raises:
         ArtifactError: it is damaged.
@@ -26,6 +26,8 @@ def find_estimate(bitext: Bitext, store: ArtifactStore) -> ThresholdEstimate | N
         return None if artifact is None else find_estimate(Bitext(artifact), store)
     inputs = bitext.artifact.manifest["inputs"]
     if not all(name in inputs for name in _INPUTS):  # it was given, or mined by other means
+        return None
+    if bitext.parameters.get("documents"):  # chosen from other candidates than those of these neighbours
         return None
     parameters = {name: bitext.parameters.get(name) for name in _PARAMETERS}
     key = ArtifactKey(KIND, {"method": _VERSION, **parameters}, {name: inputs[name] for name in _INPUTS})

@@ -15,7 +15,7 @@ from bitextmine.artifacts import ArtifactStore
 from bitextmine.embeddings import Embeddings, embed
 from bitextmine.encoders import Encoder
 from bitextmine.errors import ParameterError
-from bitextmine.margin import margin_scores, neighborhood_means
+from bitextmine.margin import Retrieval, margin_scores, neighborhood_means
 from bitextmine.pair_files import IngestedPairs
 from bitextmine.progress import Progress, silent
 from bitextmine.resources import Resources
@@ -73,8 +73,21 @@ class Planted:
     found: NDArray[np.float32]
 
 
-def plant(seeds: Seeds, directions: tuple[Direction, Direction], held: Held, resources: Resources) -> Planted:
+def plant(
+    seeds: Seeds,
+    directions: tuple[Direction, Direction],
+    held: Held,
+    resources: Resources,
+    *,
+    retrieval: Retrieval,
+    ceiling: float | None,
+) -> Planted:
     """Plant each seed by itself, between the corpora of the directions.
+
+    Args:
+        retrieval: FORWARD, where the rows of the first direction look for a partner and nobody looks for them, or one
+            that looks from both sides.
+        ceiling: of margins; pairs above it are not found.
 
     Raises:
         MismatchError: the seeds' vectors have other dimensions than the corpora's.
@@ -91,13 +104,15 @@ def plant(seeds: Seeds, directions: tuple[Direction, Direction], held: Held, res
         direction.best_of(first_of(each, k), mean)[1]
         for direction, each, mean in zip((forward, backward), (ahead, back), means, strict=True)
     ]
-    found = np.where(margins > np.maximum(*rivals), margins, np.float32(-np.inf))
+    found = margins > (rivals[0] if retrieval is Retrieval.FORWARD else np.maximum(*rivals))
+    if ceiling is not None:
+        found &= margins <= np.float32(ceiling)
     ids, first = forward.best_of(first_of(ahead, k))
     _, second = forward.best_of(first_of(without(ahead, ids), k))
     nobody = np.full(len(ids), MISSING - 1, np.int64)  # seeds are no rows of the corpus
     none, all_ = np.zeros(len(ids)), np.ones(len(ids))
     decoys = Decoys(margins, np.zeros(len(ids), bool), first, held.of(ids, nobody), second, none, all_)
-    return Planted(decoys, found)
+    return Planted(decoys, np.where(found, margins, np.float32(-np.inf)))
 
 
 def _foreign(

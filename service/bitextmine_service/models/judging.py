@@ -46,7 +46,7 @@ class HistogramOut(BaseModel):
     expected: list[ExpectedOut | None] = Field(
         default=[],
         description="The same without judgements, of all pairs before filters: empty where no precision was asked for "
-        "when the corpora were mined (POST /v1/matrix-jobs).",
+        "when the corpora were mined (`precision` of mining and matrix jobs), and where documents were linked.",
     )
 
 
