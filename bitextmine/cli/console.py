@@ -154,16 +154,22 @@ def writable_workspace(data_dir: Path | None, encoders_dir: Path | None) -> Work
     return place
 
 
-def resources(threads: int | None, memory: str | None, gpus: int | None = None) -> Resources:
+def resources(threads: int | None, memory: str | None, gpus: int | None = None, *, here: bool = True) -> Resources:
     """What a run may use: all cores, a share of the free memory and all GPUs, unless it is said.
+
+    Args:
+        here: whether it runs on this machine; on others nobody here can tell how many GPUs there are.
 
     Raises:
         ParameterError: `no-gpu`, there are fewer GPUs; or no amount of memory.
     """
     from bitextmine.search.gpu import check_gpus, gpu_count  # it loads FAISS
 
-    found = gpu_count() if gpus is None else gpus and check_gpus(gpus)
-    return Resources(threads or default_threads(), parse_memory(memory) if memory else default_memory(), found)
+    if gpus is None:
+        gpus = gpu_count()
+    elif gpus and here:
+        check_gpus(gpus)
+    return Resources(threads or default_threads(), parse_memory(memory) if memory else default_memory(), gpus)
 
 
 def corpus_file(path: Path, lang: str, form: CorpusFormat | None) -> CorpusFile:

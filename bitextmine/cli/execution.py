@@ -39,19 +39,21 @@ Processes = Annotated[
         min=1,
         max=1024,
         show_default="1",
-        help="Tasks at a time on this machine, which share --threads and --memory; more than one survive being killed.",
+        help="Tasks at a time on this machine, which share --threads, --memory and GPUs; more than one survive being "
+        "killed.",
     ),
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """Where tasks run, and what one of them may use."""
+    """Where tasks run; what one of them may use, and on this machine all of them together."""
 
     choice: ExecutorChoice
     address: str
     processes: int
     resources: Resources
+    together: Resources | None = None
 
     def open(self, place: Workspace, progress_of: ProgressOf | None = None) -> Executor:
         """The executor; use it as a context manager.
@@ -68,7 +70,7 @@ class Execution:
 
             one = self.resources
             cores, memory = one.threads * self.processes, one.memory_bytes * self.processes
-            room = Needs(cores=cores, memory_bytes=memory, gpus=one.gpus)
+            room = Needs(cores=cores, memory_bytes=memory, gpus=one.gpus * self.processes)  # which all of them share
             return LocalExecutor(self.processes, room=room, progress_of=progress_of or untold)
         from bitextmine.executors.ray import RayExecutor
 
@@ -95,7 +97,7 @@ def execution(
     if choice is ExecutorChoice.LOCAL:
         count = processes or 1
         shared = replace(limits, threads=max(1, limits.threads // count), memory_bytes=limits.memory_bytes // count)
-        return Execution(choice, "", count, shared)
+        return Execution(choice, "", count, shared, limits)
     if processes is not None:
         raise ParameterError("--processes is for --executor local; on Ray the nodes' cores decide")
     tasks = 1 if memory_given else max(1, default_threads() // limits.threads)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -58,6 +58,14 @@ class Bench:
         """
         precision = Precision(self.precision) if self.precision else None
         return _opened(self.encoder, self.encoders, self.threads, self._device, precision)
+
+    def with_precision(self) -> Bench:
+        """The same with the precision that suits this machine, so that other machines encode alike.
+
+        Raises:
+            NotFoundError, EncoderError: see `find_encoder`.
+        """
+        return replace(self, precision=self.open_encoder().precision.value)
 
     def corpus(self, store: ArtifactStore, digest: str) -> Corpus:
         """

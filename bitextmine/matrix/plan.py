@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from bitextmine.artifacts import MANIFEST, ArtifactKey, ArtifactStore
@@ -15,10 +17,11 @@ from bitextmine.calibration import Calibration
 from bitextmine.corpus import Corpus
 from bitextmine.embeddings import KIND, embeddings_digest, unembedded_shards
 from bitextmine.encoders import Encoder
-from bitextmine.errors import ParameterError
-from bitextmine.matrix.choice import PairChoice
+from bitextmine.errors import ArtifactError, ParameterError
+from bitextmine.matrix.choice import NamePair, PairChoice
 from bitextmine.matrix.parameters import MatrixParameters
-from bitextmine.mining import plan_mining
+from bitextmine.matrix.searches import Search, no_longer_fits, plan_pair, read_searches
+from bitextmine.mining import check_minable
 from bitextmine.planner import Plan
 from bitextmine.resources import Resources
 from bitextmine.search.stored import KIND as NEIGHBORS
@@ -37,9 +40,53 @@ class MatrixCorpus:
     corpus: Corpus
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What a plan is made for.
+
+    Attributes:
+        task: what one task may use.
+        together: what tasks may use together, by which each pair's search is chosen: it does not matter then how many
+            processes share it. A search that does not fit `task` is given all this memory. `task` where it is None.
+        rates: of this machine's searches, where they were measured.
+        encoding: sentences a second, of one encoder. Where it is None the latest embeddings tell, or else a few
+            sentences are encoded, unless `measure` is false.
+    """
+
+    task: Resources = field(default_factory=Resources)
+    together: Resources | None = None
+    rates: Calibration | None = None
+    encoding: float | None = None
+    measure: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NamedMatrix:
+    """A run that is not planned yet: the corpora that it uses, its pairs, and the name that all of it gives the run."""
+
+    corpora: Mapping[str, Corpus]
+    pairs: tuple[NamePair, ...]
+    digest: str
+
+    def check(self, encoder: Encoder, parameters: MatrixParameters) -> None:
+        """Refuse what no machine could mine.
+
+        Raises:
+            ParameterError, LanguageError: as `check_minable`.
+        """
+        for src, tgt in self.pairs:
+            try:
+                check_minable(self.corpora[src], self.corpora[tgt], encoder, parameters.mining)
+            except ParameterError as error:
+                raise _of_pair(src, tgt, error) from error
+
+
 @dataclass(frozen=True, slots=True)
 class PlannedPair:
-    """One pair, and how its search will be done. `seconds` is 0 where the neighbours are there already."""
+    """One pair, and how its search will be done: with the memory that its task is given.
+
+    `seconds` is 0 where the neighbours are there already.
+    """
 
     src: str
     tgt: str
@@ -63,13 +110,13 @@ class MatrixPlan:
     @cached_property
     def digest(self) -> str:
         """Names the run: the same corpora, pairs and parameters are the same run, which goes on where it ended."""
-        key = {
-            "corpora": {name: corpus.digest for name, corpus in self.corpora.items()},
-            "pairs": sorted((pair.src, pair.tgt) for pair in self.pairs),
-            "parameters": self.parameters.as_json(),
-            "encoder": self.signature,
-        }
-        return sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
+        pairs = ((pair.src, pair.tgt) for pair in self.pairs)
+        return _digest(self.corpora, pairs, self.parameters, self.signature)
+
+    @property
+    def searches(self) -> dict[NamePair, Search]:
+        """How each pair is searched."""
+        return {(pair.src, pair.tgt): Search.of(pair.search) for pair in self.pairs}
 
     @property
     def embed_seconds(self) -> float:
@@ -92,16 +139,32 @@ class MatrixPlan:
         return vectors + sum(pair.search.chosen.disk_bytes for pair in self.pairs if pair.seconds)
 
     def as_json(self) -> dict[str, Any]:
+        """Plain values; of embedding None where nothing is known."""
+        known = self.rate or not any(self.rows_to_embed.values())
         return {
             "sentences": sum(map(len, self.corpora.values())),
             "sentences_to_embed": sum(self.rows_to_embed.values()),
             "sentences_per_second": round(self.rate, 1) if self.rate else None,
-            "embed_seconds": round(self.embed_seconds, 1),
+            "embed_seconds": round(self.embed_seconds, 1) if known else None,
             "search_seconds": round(self.search_seconds, 1),
             "memory_bytes": self.memory_bytes,
             "disk_bytes": self.disk_bytes,
             "pairs": len(self.pairs),
         }
+
+
+def name_matrix(
+    corpora: Sequence[MatrixCorpus], choice: PairChoice, encoder: Encoder, parameters: MatrixParameters
+) -> NamedMatrix:
+    """The run that this is.
+
+    Raises:
+        ParameterError: `invalid-name`; as `PairChoice.pairs`.
+    """
+    named = _named(corpora)
+    wanted = choice.pairs({name: corpus.lang for name, corpus in named.items()})
+    used = {name: corpus for name, corpus in named.items() if any(name in pair for pair in wanted)}
+    return NamedMatrix(used, tuple(wanted), _digest(used, wanted, parameters, encoder.signature))
 
 
 def plan_matrix(
@@ -110,26 +173,29 @@ def plan_matrix(
     encoder: Encoder,
     parameters: MatrixParameters,
     store: ArtifactStore,
-    *,
-    resources: Resources | None = None,
-    calibration: Calibration | None = None,
+    machine: Machine,
+    directory: Path,
 ) -> MatrixPlan:
     """Plan every pair: those that are to be first, then the cheapest.
 
+    Args:
+        directory: the run's. A pair is searched as was kept there when the run began; nothing is written.
+
     Raises:
-        ParameterError: `invalid-name`; as `PairChoice.pairs`; of each pair as `plan_mining`.
+        ParameterError: as `name_matrix`; of each pair as `plan_mining`.
         LanguageError: `language-not-covered` by the encoder.
+        ArtifactError: what was kept cannot be read.
     """
-    named = _named(corpora)
-    wanted = choice.pairs({name: corpus.lang for name, corpus in named.items()})
-    used = {name: corpus for name, corpus in named.items() if any(name in pair for pair in wanted)}
+    matrix = name_matrix(corpora, choice, encoder, parameters)
+    kept, used = read_searches(directory), matrix.corpora
     pairs = []
-    for src, tgt in wanted:
+    for src, tgt in matrix.pairs:
         sides = used[src], used[tgt]
         try:
-            plan = plan_mining(*sides, encoder, parameters.mining, resources=resources, calibration=calibration)
+            plan = _searched_how(sides, encoder, parameters, machine, kept.get((src, tgt)))
         except ParameterError as error:
-            raise ParameterError(f"{src} with {tgt}: {error}", code=error.code) from error
+            refused = (src, tgt) in kept and error.code == "memory-too-small"
+            raise _of_pair(src, tgt, no_longer_fits(error, kept[src, tgt], directory) if refused else error) from error
         seconds = 0.0 if _is_searched(sides, encoder, plan, store) else plan.chosen.seconds
         pairs.append(PlannedPair(src, tgt, plan, seconds))
     pairs.sort(key=lambda pair: (not choice.is_first((pair.src, pair.tgt)), pair.search.chosen.seconds))
@@ -141,9 +207,52 @@ def plan_matrix(
         signature=encoder.signature,
         unembedded={name: tuple(shard.number for shard in shards) for name, shards in missing.items()},
         rows_to_embed={name: sum(shard.stop - shard.start for shard in shards) for name, shards in missing.items()},
-        rate=_encoding_rate(used, missing, encoder, store),
+        rate=machine.encoding or (_encoding_rate(used, missing, encoder, store) if machine.measure else None),
         pairs=tuple(pairs),
     )
+
+
+def _searched_how(
+    sides: tuple[Corpus, Corpus],
+    encoder: Encoder,
+    parameters: MatrixParameters,
+    machine: Machine,
+    search: Search | None,
+) -> Plan:
+    """The plan of a pair's task: the search that was kept, or else that for what all tasks may use together.
+
+    Raises:
+        ParameterError, LanguageError: as `plan_mining`.
+    """
+    task, together = machine.task, machine.together or machine.task
+    if search is None:
+        plan = plan_pair(sides, encoder, parameters.mining, resources=together, rates=machine.rates)
+        if task == together:
+            return plan
+        search = Search.of(plan)
+    try:
+        return plan_pair(sides, encoder, parameters.mining, resources=task, rates=machine.rates, search=search)
+    except ParameterError as error:
+        if error.code != "memory-too-small" or task == together:
+            raise
+    alone = replace(task, memory_bytes=together.memory_bytes)
+    return plan_pair(sides, encoder, parameters.mining, resources=alone, rates=machine.rates, search=search)
+
+
+def _of_pair(src: str, tgt: str, error: ParameterError) -> ParameterError:
+    return ParameterError(f"{src} with {tgt}: {error}", code=error.code)
+
+
+def _digest(
+    corpora: Mapping[str, Corpus], pairs: Iterable[NamePair], parameters: MatrixParameters, signature: str
+) -> str:
+    key = {
+        "corpora": {name: corpus.digest for name, corpus in corpora.items()},
+        "pairs": sorted(pairs),
+        "parameters": parameters.as_json(),
+        "encoder": signature,
+    }
+    return sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _named(corpora: Sequence[MatrixCorpus]) -> dict[str, Corpus]:
@@ -168,12 +277,12 @@ def _encoding_rate(
     corpora: Mapping[str, Corpus], missing: Mapping[str, Sequence[Any]], encoder: Encoder, store: ArtifactStore
 ) -> float | None:
     """Sentences a second: as the latest shards went, or else as a few go now; None if there is nothing to do."""
-    latest = (store.open(KIND, digest) for _, digest in store.published(KIND)[-_REMEMBERED:])
-    known = [
-        (int(made.summary["rows"]), float(made.summary["seconds"]))
-        for made in latest
-        if made and made.parameters.get("encoder") == encoder.signature and made.summary.get("seconds", 0) > _LEAST
-    ]
+    known = []
+    for _, digest in store.published(KIND)[-_REMEMBERED:]:
+        with suppress(ArtifactError):  # whoever needs these vectors is told
+            made = store.open(KIND, digest)
+            if made and made.parameters.get("encoder") == encoder.signature and made.summary.get("seconds", 0) > _LEAST:
+                known.append((int(made.summary["rows"]), float(made.summary["seconds"])))
     if known:
         return sum(rows for rows, _ in known) / sum(seconds for _, seconds in known)
     shard = next((shards[0] for shards in missing.values() if shards), None)

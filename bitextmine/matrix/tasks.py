@@ -20,9 +20,10 @@ from bitextmine.filtered import filter_bitext
 from bitextmine.matrix.bench import Bench
 from bitextmine.matrix.histogram import margin_histogram
 from bitextmine.matrix.parameters import MatrixParameters
+from bitextmine.matrix.searches import Search, plan_pair
 from bitextmine.matrix.sources import CorpusSource, read_source
 from bitextmine.matrix.threshold import with_threshold
-from bitextmine.mining import mine, plan_mining
+from bitextmine.mining import mine
 from bitextmine.progress import Progress, silent
 
 _KEPT_OF_A_BITEXT = ("identical_pairs", "identical_sentences", "search", "reused", "changes")
@@ -43,14 +44,24 @@ def embed_corpus_shard(bench: Bench, digest: str, number: int, *, progress: Prog
 
 
 def mine_pair(
-    bench: Bench, src: str, tgt: str, parameters: dict[str, Any], *, progress: Progress = silent
+    bench: Bench,
+    src: str,
+    tgt: str,
+    parameters: dict[str, Any],
+    search: dict[str, Any],
+    *,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Mine the corpora with these digests, which are embedded; returns the bitext's digest and what there is to say."""
+    """Mine the corpora with these digests, which are embedded; returns the bitext's digest and what there is to say.
+
+    `parameters` and `search` are MatrixParameters and the Search of the plan, as JSON: where the task runs, no other is
+    chosen.
+    """
     started = time.monotonic()
     store = bench.store(f"pair {src[:8]} {tgt[:8]}")
     corpora = bench.corpus(store, src), bench.corpus(store, tgt)
     wanted = MatrixParameters.from_json(parameters)
-    mined, threshold = _mined(bench, corpora, wanted, store, progress)
+    mined, threshold = _mined(bench, corpora, wanted, Search.from_json(search), store, progress)
     kept = filter_bitext(mined, wanted.filters, store, progress=progress) if wanted.filters else mined
     return {
         "bitext": kept.digest,
@@ -68,13 +79,14 @@ def _mined(
     bench: Bench,
     corpora: Sequence[Corpus],
     wanted: MatrixParameters,
+    search: Search,
     store: ArtifactStore,
     progress: Progress,
 ) -> tuple[Bitext, dict[str, Any]]:
     """The pairs above the threshold, and that with what is known of it."""
     src, tgt = corpora
     encoder, rates = bench.open_encoder(), load_calibration(Path(bench.data_dir or bench.root))
-    plan = plan_mining(src, tgt, encoder, wanted.mining, resources=bench.resources, calibration=rates)
+    plan = plan_pair((src, tgt), encoder, wanted.mining, resources=bench.resources, rates=rates, search=search)
     mining, said = with_threshold((src, tgt), encoder, store, wanted, plan=plan, progress=progress)
     return mine(src, tgt, encoder, store, mining, plan=plan, progress=progress), said
 

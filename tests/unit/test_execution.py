@@ -26,11 +26,14 @@ def test_processes_share_what_the_command_may_use() -> None:
     assert many.resources.threads == 1
 
 
-def test_as_many_tasks_run_together_as_there_are_processes(tmp_path: Path) -> None:
-    """Also when less memory is free by then than the command may use: the shares decide."""
-    limits = Resources(threads=2, memory_bytes=1 << 60, gpus=0)
+@pytest.mark.parametrize("gpus", [0, 1, 3])
+def test_as_many_tasks_run_together_as_there_are_processes(tmp_path: Path, gpus: int) -> None:
+    """Also when less memory is free by then than the command may use: the shares decide. GPUs are used by all."""
+    limits = Resources(threads=2, memory_bytes=1 << 60, gpus=gpus)
     found = execution(ExecutorChoice.LOCAL, None, 2, limits, memory_given=True)
-    needs = Needs(cores=found.resources.threads, memory_bytes=found.resources.memory_bytes)
+    one = found.resources
+    assert (one.gpus, found.together) == (gpus, limits)
+    needs = Needs(cores=one.threads, memory_bytes=one.memory_bytes, gpus=one.gpus)
     with found.open(Workspace(tmp_path, tmp_path)) as executor:
         assert isinstance(executor, LocalExecutor)
         for number in range(4):
@@ -52,7 +55,7 @@ def _meet(folder: str) -> str:
 
 def test_on_ray_options_are_of_one_task() -> None:
     given = execution(ExecutorChoice.RAY, "head:6379", None, LIMITS, memory_given=True)
-    assert (given.address, given.resources) == ("head:6379", LIMITS)
+    assert (given.address, given.resources, given.together) == ("head:6379", LIMITS, None)
     one_core = Resources(threads=1, memory_bytes=8_000_000_000, gpus=0)
     shared = execution(ExecutorChoice.RAY, None, None, one_core, memory_given=False)
     assert (shared.address, shared.resources.memory_bytes) == ("local", 8_000_000_000 // default_threads())

@@ -8,23 +8,22 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from bitextmine.calibration import load_calibration
 from bitextmine.encoders import open_encoder
 from bitextmine.errors import NotFoundError
 from bitextmine.filters import FilterSettings
 from bitextmine.jobs.once import Claim
-from bitextmine.jobs.record import JobKind, JobRecord
+from bitextmine.jobs.record import JobKind, JobRecord, JobState
 from bitextmine.jobs.specs import MatrixSpec
 from bitextmine.languages import parse_language
-from bitextmine.matrix import MatrixCorpus, MatrixParameters, PairChoice, plan_matrix
+from bitextmine.matrix import MatrixCorpus, MatrixParameters, PairChoice
 from bitextmine.matrix.page import report_page
-from bitextmine.matrix.record import read_record
+from bitextmine.matrix.record import as_stopped, read_record
 from bitextmine.mining import MiningParameters
 from bitextmine_service.context import Context, Ctx, MineCtx
 from bitextmine_service.idempotency import IdempotencyKey, once
 from bitextmine_service.models.jobs import JobOut
 from bitextmine_service.models.matrix import MatrixJobIn, MatrixReport
-from bitextmine_service.planning import resources_of_jobs
+from bitextmine_service.planning import plan_of_matrix
 from bitextmine_service.problems import documented
 from bitextmine_service.routes.jobs import JobId
 
@@ -56,7 +55,10 @@ _MINING = (
     ),
 )
 def create_matrix_job(context: MineCtx, wanted: MatrixJobIn, idempotency_key: IdempotencyKey = None) -> JSONResponse:
-    """Mine every pair of many corpora. Each is embedded once; all pairs are planned, and refused, before any work."""
+    """Mine every pair of many corpora. Each is embedded once; all pairs are planned, and refused, before any work.
+
+    A worker that takes what memory is free decides itself how each pair is searched: then there may be no plan.
+    """
     request = {"route": "matrix-jobs", **wanted.model_dump(mode="json")}
     return once(context, idempotency_key, request, lambda claim: _submit(context, wanted, claim))
 
@@ -74,25 +76,16 @@ def _submit(context: Context, wanted: MatrixJobIn, claim: Claim | None) -> JobRe
     corpora = [MatrixCorpus(name, context.catalog.open(name)) for name in wanted.corpora]
     encoder = open_encoder(wanted.encoder, context.settings.encoders_dir)
     context.check_room_for_a_job()
-    resources, _ = resources_of_jobs(context)
-    plan = plan_matrix(
-        corpora,
-        choice,
-        encoder,
-        parameters,
-        context.workspace.artifacts,
-        resources=resources,
-        calibration=load_calibration(context.settings.data_dir),
-    )
+    matrix, plan = plan_of_matrix(context, corpora, choice, encoder, parameters)
     spec = MatrixSpec(
         corpora={each.name: each.corpus.digest for each in corpora},
-        pairs=[[pair.src, pair.tgt] for pair in plan.pairs],
+        pairs=[[src, tgt] for src, tgt in matrix.pairs],
         first=wanted.first,
         encoder=wanted.encoder,
         parameters=parameters.as_json(),
-        matrix=plan.digest,
+        matrix=matrix.digest,
     )
-    return context.submit(JobKind.MATRIX, spec, claim=claim, plan=plan.as_json())
+    return context.submit(JobKind.MATRIX, spec, claim=claim, plan=plan)
 
 
 @router.get(
@@ -123,4 +116,6 @@ def _record(context: Context, job_id: str) -> dict[str, Any]:
     job = context.jobs.get(job_id)
     if job.kind is not JobKind.MATRIX:
         raise NotFoundError(f"job {job_id} mines no matrix", code="matrix-not-found")
-    return read_record(context.workspace.matrices / str(job.spec["matrix"]))
+    found = read_record(context.workspace.matrices / str(job.spec["matrix"]))
+    unfinished = found["finished"] is None and job.state in {JobState.FAILED, JobState.CANCELLED}
+    return as_stopped(found) if unfinished else found
