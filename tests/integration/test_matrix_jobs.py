@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -96,6 +97,22 @@ def test_a_corpus_of_a_waiting_matrix_is_in_use(running: Service, api: Api) -> N
         problem(api.http.delete("/v1/corpora/m-ru"), 409, "corpus-in-use")
         problem(api.http.get(f"/v1/matrix-jobs/{waiting['id']}/report"), 404, "matrix-not-found")
         api.http.post(f"/v1/jobs/{waiting['id']}/cancel").raise_for_status()
+
+
+def test_what_a_killed_process_left_of_a_cancelled_job_is_stopped(running: Service, api: Api) -> None:
+    done = api.succeeded(matrix(api, filters="none", k=2))
+    path = running.data_dir / "matrices" / done["matrix"] / "report.json"
+    left = json.loads(path.read_text()) | {"finished": None}
+    left["pairs"][0]["state"] = "running"
+    path.write_text(json.dumps(left))
+    with running.worker_paused():
+        again = matrix(api, filters="none", k=2).json()
+        assert api.http.get(again["links"]["report"]).json()["stopped"] is False
+        api.http.post(f"/v1/jobs/{again['id']}/cancel").raise_for_status()
+        found = api.http.get(again["links"]["report"]).json()
+        page = api.http.get(f"{again['links']['report']}.html").text
+    assert (found["stopped"], found["counts"]["running"], found["counts"]["waiting"]) == (True, 0, 1)
+    assert "Stopped before all was done" in page
 
 
 def test_the_client_mines_a_matrix(api: Api) -> None:
