@@ -74,6 +74,29 @@ def test_a_matrix_job_is_a_job_with_a_plan(running: Service, opened: Callable[[s
     expect(page.locator("#matrix td.number")).to_have_count(2)
 
 
+def test_the_map_tells_values_apart_and_fits_a_narrow_window(
+    running: Service, opened: Callable[[str], Watched]
+) -> None:
+    watched = opened(running.api.url)
+    watched.page.set_viewport_size({"width": 320, "height": 700})
+    page = watched.goto("/matrix")
+    expect(page.locator("#matrix")).not_to_be_empty()
+    drawn = """async (numbers) => {
+        const {heatMap} = await import("/static/heat-map.js");
+        const langs = ["deu_Latn", "eng_Latn", "fra_Latn", "ita_Latn", "rus_Cyrl", "ara_Arab", "tur_Latn", "pol_Latn"];
+        const cells = numbers.map((pairs, place) => (
+            {src_lang: langs[0], tgt_lang: langs[place + 1], pairs, name: "", state: "done"}));
+        document.querySelector("#matrix").replaceChildren(heatMap(cells, "pairs"));
+        return langs.slice(1, numbers.length + 1).map((lang, place) =>
+            [...document.querySelectorAll("#matrix td.number")].find((td) => td.textContent === String(numbers[place]))
+                .className.replace("number warm-", ""));
+    }"""
+    assert page.evaluate(drawn, [592, 992, 624, 723]) == ["0", "5", "0", "2"]
+    assert page.evaluate(drawn, [7]) == ["5"]
+    page.evaluate(drawn, [1, 20, 30, 40, 50, 60, 70])
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
+
+
 def test_what_cannot_be_mined_is_said(running: Service, opened: Callable[[str], Watched]) -> None:
     watched = opened(running.api.url)
     watched.expected += ["422", "404"]

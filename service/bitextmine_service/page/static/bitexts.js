@@ -1,6 +1,6 @@
 // Bitexts: the list, and one of them with its threshold, its pairs, and what is said of them.
 
-import { asked, byId, el, facts, number, say, show, table } from "./dom.js";
+import { asked, byId, el, facts, number, say, show, table, unbroken } from "./dom.js";
 import { all, answered, get, save, send } from "./api.js";
 import { doing, problem } from "./shell.js";
 import { Threshold } from "./threshold.js";
@@ -24,7 +24,7 @@ async function list() {
   const found = await all("v1/bitexts");
   const rows = found.map((each) => [
     el("a", { href: `./bitexts?id=${each.id}` }, `${each.src_source || "(no name)"}, ${each.tgt_source || "(no name)"}`),
-    `${language(each.src_lang)}, ${language(each.tgt_lang)}`, number(whole(each.pairs)), each.encoder, each.filtered_from ? "filtered" : each.made_by, time(each.created),
+    `${language(each.src_lang)}, ${language(each.tgt_lang)}`, number(whole(each.pairs)), each.encoder, each.filtered_from ? "filtered" : each.made_by, unbroken(time(each.created)),
   ]);
   const head = ["Made of", "Languages", "#Pairs", "Encoder", "By", "Made"];
   show(byId("bitexts"), rows.length ? table("Bitexts, the newest first", head, rows)

@@ -18,9 +18,9 @@ export function columns(title, bars, { axis, summary, show = String, wide = fals
     return svg("rect", box, svg("title", {}, `${bar.words ?? bar.label}: ${show(bar.count)}`));
   });
   const labels = bars.filter((_, index) => index % every === 0)
-    .map((bar, index) => svg("text", { x: (index * every + 0.5) * step, y: HEIGHT + 16, "text-anchor": "middle" }, bar.label));
+    .map((bar, index) => svg("text", { x: (index * every + 0.5) * step, y: HEIGHT + 6, "text-anchor": "middle", "dominant-baseline": "hanging" }, bar.label));
   const line = svg("line", { x1: 0, x2: width, y1: HEIGHT, y2: HEIGHT, class: "axis" });
-  const drawing = svg("svg", { viewBox: `-20 -4 ${width + 40} ${HEIGHT + 26}`, class: wide ? "wide" : null, role: "img", "aria-label": `${title}: ${summary}` }, drawn, line, labels);
+  const drawing = svg("svg", { viewBox: `-20 -4 ${width + 40} ${HEIGHT + (wide ? 42 : 30)}`, class: wide ? "wide" : null, role: "img", "aria-label": `${title}: ${summary}` }, drawn, line, labels);
   return figure(title, drawing, summary, [axis, "#Count"], bars.map((bar) => [bar.words ?? bar.label, number(show(bar.count))]));
 }
 

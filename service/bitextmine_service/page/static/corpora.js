@@ -1,6 +1,6 @@
 // Corpora: upload, list, look at, index for search, delete.
 
-import { asked, byId, el, number, say, show, table } from "./dom.js";
+import { asked, byId, el, number, say, show, table, unbroken } from "./dom.js";
 import { all, get, send } from "./api.js";
 import { doing, problem } from "./shell.js";
 import { follow } from "./events.js";
@@ -20,7 +20,7 @@ async function list() {
   const corpora = await all("v1/corpora");
   const rows = corpora.map((corpus) => [
     el("a", { href: `./corpora?name=${encodeURIComponent(corpus.name)}` }, corpus.name), language(corpus.lang),
-    number(whole(corpus.sentences)), number(whole(corpus.duplicates)), number(whole(total(corpus.refused))), time(corpus.updated),
+    number(whole(corpus.sentences)), number(whole(corpus.duplicates)), number(whole(total(corpus.refused))), unbroken(time(corpus.updated)),
   ]);
   const head = ["Name", "Language", "#Sentences", "#Duplicates", "#Refused", "Changed"];
   show(byId("corpora"), corpora.length ? table("Corpora", head, rows) : el("p", { class: "note" }, "There is none yet."));

@@ -60,6 +60,11 @@ export function number(text) {
   return { text, class: "number" };
 }
 
+/** A cell whose text stays on one line. */
+export function unbroken(text) {
+  return { text, class: "unbroken" };
+}
+
 /** The value of a query parameter of the page. */
 export function asked(name) {
   return new URLSearchParams(location.search).get(name);

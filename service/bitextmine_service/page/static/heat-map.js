@@ -14,23 +14,29 @@ export function heatMap(cells, by) {
     const place = `${cell.src_lang} ${cell.tgt_lang}`;
     places.set(place, [...(places.get(place) ?? []), cell]);
   }
-  const most = Math.max(...cells.map((cell) => cell[by] ?? 0), Number.EPSILON);
+  const warmth = warmths(cells.map((cell) => cell[by]).filter((value) => value !== null), by);
   const head = el("tr", {}, el("th", { scope: "col" }, "Source"), langs.map((lang) => el("th", { scope: "col" }, language(lang))));
   const rows = langs.map((src) => el("tr", {}, el("th", { scope: "row" }, language(src)),
-    langs.map((tgt) => drawn(places.get(`${src} ${tgt}`), by, most))));
+    langs.map((tgt) => drawn(places.get(`${src} ${tgt}`), by, warmth))));
   const caption = `Pairs by source (rows) and target (columns), ${by === "pairs" ? "in numbers" : "as shares of the smaller side"}`;
   return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Heat map" },
     el("table", { class: "heat" }, el("caption", {}, caption), el("thead", {}, head), el("tbody", {}, rows)));
 }
 
+/** The warmth of a value, from 0: the least of all are cold, the most are warm; numbers of pairs by their logarithms. */
+function warmths(values, by) {
+  const scaled = by === "pairs" ? Math.log1p : (value) => value;
+  const [least, most] = [Math.min(...values), Math.max(...values)].map(scaled);
+  return (value) => (most > least ? Math.min(Math.floor((WARMTHS * (scaled(value) - least)) / (most - least)), WARMTHS - 1) : WARMTHS - 1);
+}
+
 /** Of several bitexts of two languages the first stands for all: the newest, or the largest share. */
-function drawn(found, by, most) {
+function drawn(found, by, warmth) {
   if (!found) return el("td", {}, el("span", { class: "hidden" }, "none"));
   const best = found.reduce((a, b) => ((b[by] ?? -1) > (a[by] ?? -1) ? b : a));
   if (best[by] === null) return el("td", { class: best.error ? "failed" : "", title: best.error || best.name }, best.state);
-  const share = by === "pairs" ? Math.log1p(best.pairs) / Math.log1p(most) : best.share / most;
   const text = by === "pairs" ? whole(best.pairs) : percent(best.share, 1);
   const more = found.length > 1 ? ` (the most of ${found.length})` : "";
   const link = best.href ? el("a", { href: best.href, title: `${best.name}${more}` }, text) : text;
-  return el("td", { class: `number warm-${Math.min(Math.floor(share * WARMTHS), WARMTHS - 1)}` }, link);
+  return el("td", { class: `number warm-${warmth(best[by])}` }, link);
 }

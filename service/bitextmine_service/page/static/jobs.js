@@ -1,6 +1,6 @@
 // Jobs: list with filters, one job live, the plan of a mining job, and sending it.
 
-import { asked, byId, el, say, show, table } from "./dom.js";
+import { asked, byId, el, say, show, table, unbroken } from "./dom.js";
 import { all, get, send } from "./api.js";
 import { doing, problem } from "./shell.js";
 import { follow, isOver } from "./events.js";
@@ -28,7 +28,7 @@ function outcome(job) {
 
 function render() {
   const rows = shown.map((job) => [
-    el("a", { href: `./jobs?id=${job.id}` }, jobTitle(job)), el("span", { class: `state ${job.state}` }, job.state), time(job.created), outcome(job),
+    el("a", { href: `./jobs?id=${job.id}` }, jobTitle(job)), el("span", { class: `state ${job.state}` }, job.state), unbroken(time(job.created)), outcome(job),
   ]);
   const none = el("p", { class: "note" }, "No job is like that.");
   show(byId("jobs"), rows.length ? table("Jobs, the newest first", ["Job", "State", "Sent", "Outcome"], rows) : none);

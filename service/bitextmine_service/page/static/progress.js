@@ -3,6 +3,8 @@
 import { el, number, table } from "./dom.js";
 import { duration, stage, whole } from "./format.js";
 
+const LEAST = 0.1; // seconds that a stage took; of less a rate tells nothing
+
 /** A bar with words under it; `update(progress)` fills it: {stage, done, total, rate, eta_seconds}. */
 export function progressBar(label) {
   const bar = el("progress", { "aria-label": label, max: 1 });
@@ -44,7 +46,7 @@ export function stageTable(stages) {
     stage(each.name),
     each.state,
     number(each.total ? `${whole(each.done)} of ${whole(each.total)}` : whole(each.done)),
-    number(each.rate ? `${whole(Math.round(each.rate))}/s` : "-"),
+    number(each.rate && each.seconds >= LEAST ? `${whole(Math.round(each.rate))}/s` : "-"),
     number(duration(each.seconds)),
     number(each.eta_seconds === null || each.eta_seconds === undefined ? "-" : duration(each.eta_seconds)),
   ]);
