@@ -27,7 +27,7 @@ from bitextmine.progress import Progress, silent
 REJECTED = "rejected.parquet"
 REJECTED_SCHEMA = pa.schema([*SCHEMA, ("filter", pa.string()), ("reason", pa.string())])
 STAGE = "filter"
-RULES = 1  # counts up when a filter comes to drop other pairs within the same bounds
+RULES = 2  # counts up when a filter comes to drop other pairs within the same bounds
 _JUDGED = ["src", "tgt", "margin"]
 
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from bitextmine.filters.pair_filter import Bounded, PairBatch
 
-_ADDRESS = re.compile(r"(?:https?:// ?|www\.)[^\s<>\"'，。、）]+|[\w.+-]+@[\w-]+\.[\w.-]+", re.IGNORECASE)
+# An e-mail address is looked for where its first character stands alone: at each of many letters would take too long.
+_ADDRESS = re.compile(r"(?:https?:// ?|www\.)[^\s<>\"'，。、）]+|(?<![\w.+-])[\w.+-]++@[\w-]++\.[\w.-]+", re.IGNORECASE)
 _END = ".,;:!?)]}"
 # What differs between addresses that mean the same: the scheme, www., and a host's language, as in de.wikipedia.org.
 _BEGINNING = re.compile(r"^(?:https?:// ?)?(?:www\.)?(?:[a-z]{2,3}\.(?=[\w-]+\.[a-z]))?", re.IGNORECASE)

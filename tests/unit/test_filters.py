@@ -43,6 +43,19 @@ def accepts(rule: PairFilter, src: str, tgt: str, **langs: tuple[str, str]) -> b
         (Numbers(), "Es kostet 1250 Euro.", "It is rather dear."),
         (Numbers(), "Am 17. kamen 45 Gäste.", "On the 17th 54 guests came."),
         (Numbers(), "人口は３５６７人です。", "It has 3,576 inhabitants."),
+        (Numbers(), "In den 1990er Jahren", "In the 1970s"),
+        (Numbers(), "Im Jahr 1998", "in the 1990s"),
+        (Numbers(), "años 1990", "the 1790s"),
+        (Numbers(), "am 3.10.2020", "on 10/3/2021"),
+        (Numbers(), "am 3.10.2020", "on 4.10.2020"),
+        (Numbers(), "am 23.10.2020", "on 24 October 2020"),
+        (Numbers(), "am 3.10.2020", "on 3 October 2021"),
+        (Numbers(), "um 14.30 Uhr", "at 15:45"),
+        (Numbers(), "um 14.30 Uhr", "at 14.45"),
+        (Numbers(), "1 200 000 Einwohner", "1,300,000 inhabitants"),
+        (Numbers(), "Version 2.6.32", "version 2.6.39"),
+        (Numbers(), "Boeing 747er", "Boeing 737s"),
+        (Numbers(), "9" * 5_000, "8" * 5_000),
         (Addresses(), "Mehr auf www.hafen.example", "More at www.airport.example"),
         (Addresses(), "https://hafen.example/a", "https://hafen.example/a"),
         (Addresses(), "Siehe https://rat.example/b", "See https://rat.example/a"),
@@ -73,6 +86,30 @@ def test_what_is_wrong_is_dropped_with_a_reason(rule: PairFilter, src: str, tgt:
         (Numbers(), "Ich bin 20.", "I am twenty."),
         (Numbers(), "20世纪90年代末", "the late 1990s"),
         (Numbers(), "Er hat drei Kinder.", "He has 3 children."),
+        (Numbers(), "In den 1990er Jahren", "In the 1990s"),
+        (Numbers(), "In den 1950ern", "In the 1950's"),
+        (Numbers(), "In den 1990er Jahren", "In the nineties"),
+        (Numbers(), "dans les années 1990", "in the 1990s"),
+        (Numbers(), "в 1990-х годах", "in the 90s"),
+        (Numbers(), "1980년대 후반", "late 1980s"),
+        (Numbers(), "１９９０年代", "the 1990s"),
+        (Numbers(), "am 03.10.2020", "on 3 October 2020"),
+        (Numbers(), "am 3.10.2020", "on 10/3/2020"),
+        (Numbers(), "2020.10.03", "October 3, 2020"),
+        (Numbers(), "vom 3.10.2020 bis zum 23.11.2020", "from 10/3/2020 to November 23, 2020"),
+        (Numbers(), "um 14.30 Uhr", "at 14:30"),
+        (Numbers(), "um 14.30 Uhr", "at 2:30 pm"),
+        (Numbers(), "um 14.30 Uhr", "at 2.30 p.m."),
+        (Numbers(), "kl. 14.30", "at 2:30 p.m."),
+        (Numbers(), "14時30分に", "at 2:30"),
+        (Numbers(), "在14:30开", "at half past two"),
+        (Numbers(), "1 200 000 habitants", "1,200,000 inhabitants"),
+        (Numbers(), "7\u202f720 mots", "7720 words"),
+        (Numbers(), "12,00,000 लोग", "1,200,000 people"),
+        (Numbers(), "1.234.567,89 Euro", "1,234,567.89 euros"),
+        (Numbers(), "in Raum 50 123 Leute", "123 people in room 50"),
+        (Numbers(), "20,30,40", "20, 30 and 40"),
+        (Numbers(), "192.168.1.1", "192.168.1.1"),
         (Addresses(), "Siehe http://rat.example.", "See http://rat.example"),
         (Addresses(), "Siehe https:// www.rat.example/", "See http://rat.example"),
         (Addresses(), "Siehe https://de.rat.example/Haus", "See https://en.rat.example/Haus."),
@@ -155,6 +192,18 @@ def test_a_margin_that_is_not_known_is_under_every_ceiling() -> None:
     found = run_filters(lambda: [unknown], [Punctuation(most=-1)]).report.as_json()
     assert found["filters"][0]["examples"][0]["margin"] is None
     assert json.dumps(found, allow_nan=False)
+
+
+@pytest.mark.parametrize("unit", ["7", "9,", "9.", "9 ", "123,", "1:2", "0s", "1/1/", "1世", "a", "a.", "a@", "é", "-"])
+def test_a_line_of_any_length_is_scored(unit: str) -> None:
+    text = (unit * 50_000)[:50_000]  # where time grows with the square, minutes
+    found = run_filters(lambda: [batch((text, "It is rather dear."))], [Numbers(), Addresses()]).report
+    assert found.pairs == 1
+
+
+def test_an_address_is_found_where_it_begins() -> None:
+    assert accepts(Addresses(), "Siehe (rat-1.a@rat.example), x", "See rat-1.a@rat.example")
+    assert not accepts(Addresses(), "Siehe (rat-1.a@rat.example), x", "See a@rat.example")
 
 
 def test_examples_in_reports_are_short() -> None:
