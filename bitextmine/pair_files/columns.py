@@ -59,7 +59,8 @@ def layout_of(columns: Columns | None, first_line: str, name: str) -> Layout:
     """The layout of a TSV whose first line that is not empty is this one.
 
     Untold, two columns are source and target, three that begin with a number are a score, source and target, and
-    columns called src and tgt are what they say.
+    columns called src and tgt are what they say. Scores are in a column that the first line calls margin or score. If
+    the last two of three columns are told by number, they are in the first, where it has a number or is called so.
 
     Raises:
         CorpusInputError: `unknown-columns`: a name is not in the first line, or nothing tells the columns.
@@ -68,26 +69,35 @@ def layout_of(columns: Columns | None, first_line: str, name: str) -> Layout:
     if columns is None:
         return _told(cells, name)
     if isinstance(columns.src, int) and isinstance(columns.tgt, int):
-        return Layout(columns.src - 1, columns.tgt - 1)
+        first_is_score = len(cells) == 3 and (_is_number(cells[0]) or cells[0].lower() in _SCORES)
+        of_scores = 0 if first_is_score and {columns.src, columns.tgt} == {2, 3} else None
+        return Layout(columns.src - 1, columns.tgt - 1, score=of_scores)
     for wanted in (columns.src, columns.tgt):
         if cells.count(str(wanted)) != 1:
             times = "twice" if str(wanted) in cells else "not"
             message = f"{name} has the column {wanted!r} {times} in its first line ({_shown(cells)})"
             raise CorpusInputError(message, code="unknown-columns")
-    return Layout(cells.index(str(columns.src)), cells.index(str(columns.tgt)), header=True)
+    src, tgt = cells.index(str(columns.src)), cells.index(str(columns.tgt))
+    score = _score_in([cell.lower() for cell in cells])
+    return Layout(src, tgt, header=True, score=None if score in (src, tgt) else score)
 
 
 def _told(cells: list[str], name: str) -> Layout:
     lowered = [cell.lower() for cell in cells]
     if lowered.count("src") == 1 and lowered.count("tgt") == 1 and not any(map(_is_number, cells)):
-        score = next((lowered.index(name) for name in _SCORES if lowered.count(name) == 1), None)
-        return Layout(lowered.index("src"), lowered.index("tgt"), len(cells), header=True, score=score)
+        src, tgt = lowered.index("src"), lowered.index("tgt")
+        return Layout(src, tgt, len(cells), header=True, score=_score_in(lowered))
     if len(cells) <= 2:  # a line without a tab is refused like any other
         return Layout(0, 1, 2)
     if len(cells) == 3 and _is_number(cells[0]):
         return Layout(1, 2, 3, score=0)
     message = f"{name} has {len(cells)} columns in its first line ({_shown(cells)}); {_HOW_TO_SAY}"
     raise CorpusInputError(message, code="unknown-columns")
+
+
+def _score_in(lowered: list[str]) -> int | None:
+    """The column that a first line in small letters calls margin, or else score; None where none or several are."""
+    return next((lowered.index(name) for name in _SCORES if lowered.count(name) == 1), None)
 
 
 def _is_number(cell: str) -> bool:

@@ -77,7 +77,9 @@ def _split(line: str, layout: Layout | None, max_chars: int) -> tuple[Side, Side
             f"{len(cells)} columns, and the sentences are in columns {layout.src + 1} and {layout.tgt + 1}"
         )
     src, tgt = clean_side("source", cells[layout.src], max_chars), clean_side("target", cells[layout.tgt], max_chars)
-    return Side(src), Side(tgt), NOTHING if layout.score is None else {"margin": cells[layout.score]}
+    if layout.score is None or layout.score >= len(cells):
+        return Side(src), Side(tgt), NOTHING
+    return Side(src), Side(tgt), {"margin": cells[layout.score]}
 
 
 def _parse_record(line: str, max_chars: int) -> tuple[Side, Side, Mapping[str, Any]]:

@@ -79,6 +79,36 @@ def test_scored_pairs_keep_scores_and_order(name: str, capfd: pytest.CaptureFixt
     assert list(Path().glob("bitextmine-*")) == []
 
 
+@pytest.mark.parametrize(
+    ("first_line", "columns"),
+    [("score\tgerman\tenglish\n", "german,english"), ("Margin\tde\ten\n", "de,en"), ("", "2,3"), ("", "3,2")],
+)
+def test_scores_stay_where_columns_are_told(first_line: str, columns: str, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("told.tsv").write_text(first_line + Path("scored.tsv").read_text())
+    assert filtered("told.tsv", "--columns", columns, "--filters", "none", "--set", "ceiling.most=1.3") == 0
+    kept = [("1.250000", *NUMBERS), ("1.125000", *GOOD[1])]
+    order = [0, 2, 1] if columns == "3,2" else [0, 1, 2]
+    assert lines(capfd.readouterr().out) == [[row[place] for place in order] for row in kept]
+
+
+@pytest.mark.parametrize(
+    ("content", "columns"),
+    [
+        ("id\tgerman\tenglish\n7\tHaus\thouse\n", "german,english"),
+        ("score\tgerman\tenglish\thits\tscore\n7\tHaus\thouse\t7\t7\n", "german,english"),
+        ("7\tHaus\thouse\tmore\n", "2,3"),
+        ("7\tx\tHaus\thouse\n", "3,4"),
+        ("a7\tHaus\thouse\n", "2,3"),
+        ("7\tHaus\n", "1,2"),
+        ("german\tenglish\tscore\nHaus\thouse\n", "german,english"),
+    ],
+)
+def test_no_other_column_is_taken_for_scores(content: str, columns: str, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("told.tsv").write_text(content)
+    assert filtered("told.tsv", "--columns", columns, "--filters", "none") == 0
+    assert [len(row) for row in lines(capfd.readouterr().out)] == [2]
+
+
 @pytest.mark.parametrize("arguments", [("plain.tsv",), ("de.txt", "en.txt"), ("pairs.zip",)])
 def test_pairs_without_scores_get_none(arguments: tuple[str, ...], capfd: pytest.CaptureFixture[str]) -> None:
     assert filtered(*arguments, "--rejected", "dropped.tsv") == 0
