@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -57,10 +58,11 @@ def bitext_of_file(
     """
     limits = limits or Limits()
     check_readable(CorpusFile(file.path, ""))
+    file = replace(file, sha256=file_sha256(file.path), tgt_sha256=file_sha256(file.tgt_path) if file.tgt_path else "")
     key = _key(file, parquet)
     if store.find(key) is None:
         with store.publish(key) as staging:
-            blocks = read_parquet(file.path, limits) if parquet else read_pairs(file, limits)
+            blocks = read_parquet(file.path, limits, file.sha256) if parquet else read_pairs(file, limits)
             staging.summary |= _write(file, blocks, staging.path, progress)
     if (artifact := store.find(key)) is None:
         raise ArtifactError(f"{key.kind} {key.digest} vanished after it was published")
@@ -78,7 +80,8 @@ def _key(file: PairFile, parquet: bool) -> ArtifactKey:
         "format": "parquet" if parquet else file.format.value,
         "columns": str(file.columns) if file.columns else None,
     }
-    inputs = {f"content-{number}": file_sha256(path) for number, path in enumerate(file.paths)}
+    digests = (file.sha256, file.tgt_sha256)[: len(file.paths)]
+    inputs = {f"content-{number}": digest for number, digest in enumerate(digests)}
     return ArtifactKey(KIND, described, inputs)
 
 

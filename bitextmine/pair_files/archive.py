@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import struct
 import zipfile
@@ -27,8 +28,11 @@ _PACKED |= {b"\x28\xb5\x2f\xfd": "a zstd file", b"BZh": "a bzip2 file", b"7z\xbc
 
 
 @contextmanager
-def opened_archive(path: Path, name: str) -> Iterator[zipfile.ZipFile]:
-    """A zip archive whose list of entries is short.
+def opened_archive(path: Path, name: str, sha256: str = "") -> Iterator[zipfile.ZipFile]:
+    """A zip archive whose list of entries is short, and that stays as it is until it has been read.
+
+    Args:
+        sha256: what the file's bytes must amount to in the end; not looked at when empty.
 
     Raises:
         CorpusInputError: `file-not-found`, `unsupported-input`, `truncated-input`, `corrupt-input`, `input-changed`.
@@ -42,7 +46,8 @@ def opened_archive(path: Path, name: str) -> Iterator[zipfile.ZipFile]:
         _check_directory(stream, name)
         with zipfile.ZipFile(stream) as archive:
             yield archive
-        if _state(path) != before:
+        stream.seek(0)
+        if _state(path) != before or (sha256 and hashlib.file_digest(stream, "sha256").hexdigest() != sha256):
             raise changed(name)
 
 

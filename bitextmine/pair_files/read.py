@@ -40,7 +40,7 @@ def read_pairs(file: PairFile, limits: Limits) -> Iterator[PairBlock]:
 
 
 def _read_archive(file: PairFile, limits: Limits) -> Iterator[PairBlock]:
-    with opened_archive(file.path, file.label) as archive:
+    with opened_archive(file.path, file.label, file.sha256) as archive:
         entries = two_texts(archive, (file.src_lang, file.tgt_lang), file.label)
         src, tgt = (split_lines(entry_chunks(archive, entry, limits, file.label), limits) for entry in entries)
         yield from read_moses(src, tgt, (shown(entries[0]), shown(entries[1])), limits.max_chars)

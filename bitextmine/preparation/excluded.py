@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 from bitextmine.artifacts import file_sha256
-from bitextmine.corpus import CorpusFile, Limits, check_readable
+from bitextmine.corpus import CorpusFile, Limits, Reason, Refusal, check_readable
 from bitextmine.corpus.dedup import SeenSentences, hash_sentences
+from bitextmine.corpus.readers import read_blocks
+from bitextmine.corpus.refused import RefusalLog
 from bitextmine.errors import CorpusInputError
 from bitextmine.pair_files import PairFile, PairFormat, read_pairs
 from bitextmine.preparation.parameters import PreparationParameters
@@ -18,6 +22,7 @@ from bitextmine.progress import Progress
 
 STAGE = "exclude"
 _TSV = ".tsv"
+_TABLE_SHARE = 0.9  # of a text's lines have a tab: pairs, not sentences
 
 
 def digests_of(paths: Sequence[Path], progress: Progress, stage: str) -> list[str]:
@@ -38,48 +43,104 @@ def digests_of(paths: Sequence[Path], progress: Progress, stage: str) -> list[st
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class ExcludedFile:
+    """A file whose sentences shall not be prepared, and how it is read: as pairs of a format, or as a source."""
+
+    path: Path
+    form: PairFormat | SourceKind
+    sha256: str
+
+    @property
+    def described(self) -> list[str]:
+        """All that decides which sentences are excluded, but for the language and how they are tidied."""
+        return ["pairs" if isinstance(self.form, PairFormat) else "source", self.form.value, self.sha256]
+
+    @property
+    def label(self) -> str:
+        return str(self.path).encode(errors="backslashreplace").decode()
+
+
+def excluded_files(paths: Sequence[Path], progress: Progress, stage: str) -> tuple[ExcludedFile, ...]:
+    """The files to exclude. Pairs are TSV by name, texts of which nearly all lines have a tab, and JSONL whose first
+    record is a pair. Progress counts bytes.
+
+    Raises:
+        CorpusInputError: one cannot be read.
+    """
+    digests = digests_of(paths, progress, stage)
+    return tuple(ExcludedFile(path, _form(path), sha256) for path, sha256 in zip(paths, digests, strict=True))
+
+
 def excluded_sentences(
-    digests: Sequence[str], lang: str, parameters: PreparationParameters, progress: Progress
+    files: Sequence[ExcludedFile], lang: str, parameters: PreparationParameters, progress: Progress
 ) -> SeenSentences | None:
     """The sentences of the files to exclude, cleaned and tidied as those that are prepared; None where there are none.
 
-    Of TMX and Moses archives those in the language (deu_Latn form) are taken, of TSV those of both sides, of others
-    all. Documents are split.
+    Of TMX and Moses archives those in the language (deu_Latn form) are taken, of other pairs those of both sides, of
+    others all. Documents are split.
 
     Raises:
-        CorpusInputError: a file cannot be used.
+        CorpusInputError: a file cannot be used, or `empty-corpus`: nothing in it can. An empty file, or TMX without a
+            unit in the language, excludes nothing.
     """
-    if not parameters.exclude:
+    if not files:
         return None
     seen = SeenSentences()
-    for number, (path, sha256) in enumerate(zip(parameters.exclude, digests, strict=True), start=1):
-        for texts in _texts(path, sha256, lang, parameters):
+    for number, file in enumerate(files, start=1):
+        refused, lines, usable = RefusalLog(), 0, 0
+        for texts, refusals, count in _texts(file, lang, parameters):
+            refused.add(refusals)
+            lines, usable = lines + count, usable + len(texts)
             if texts:
                 seen.add(hash_sentences(texts))
-        progress(STAGE, number, len(parameters.exclude))
+        harmless = {Reason.EMPTY, Reason.BAD_RECORD} if file.form is SourceKind.TMX else {Reason.EMPTY}
+        if not usable and set(refused.counts) - harmless:
+            raise CorpusInputError(refused.why_empty(file.label, "sentence to exclude", lines), code="empty-corpus")
+        progress(STAGE, number, len(files))
     return seen
 
 
-def _texts(path: Path, sha256: str, lang: str, parameters: PreparationParameters) -> Iterator[list[str]]:
-    suffixes = {suffix.lower() for suffix in path.suffixes}
-    kind = kind_of(path)
-    if _TSV in suffixes or (kind is SourceKind.JSONL and _is_of_pairs(path)):
-        form = PairFormat.TSV if _TSV in suffixes else PairFormat.JSONL
+def _texts(
+    file: ExcludedFile, lang: str, parameters: PreparationParameters
+) -> Iterator[tuple[list[str], list[Refusal], int]]:
+    """Sentences, what could not be used, and how many lines were looked at."""
+    if isinstance(file.form, PairFormat):
         tidy = tidier(parameters.normalization, parameters.tidy, lang)
-        for block in read_pairs(PairFile(path, lang, "", form, sha256=sha256), Limits()):
+        for block in read_pairs(PairFile(file.path, lang, "", file.form, sha256=file.sha256), Limits()):
             texts = [*block.src.texts, *block.tgt.texts]
-            yield [tidy(text).strip() for text in texts] if tidy else texts
+            if tidy:
+                texts = [normalize("NFC", tidy(text)).strip() for text in texts]
+            yield texts, block.refused, block.lines
         return
     try:
-        for found in SourceReader(lang, parameters).blocks(Source(path, path.name, kind, sha256)):
-            yield found.sentences.texts
+        for found in SourceReader(lang, parameters).blocks(Source(file.path, file.path.name, file.form, file.sha256)):
+            yield found.sentences.texts, found.sentences.refused, found.lines
     except CorpusInputError as error:
-        if error.code != "empty-corpus":  # of TMX that has nothing in this language
+        if file.form is not SourceKind.TMX or error.code != "empty-corpus":  # nothing in this language
             raise
 
 
+def _form(path: Path) -> PairFormat | SourceKind:
+    if _TSV in {suffix.lower() for suffix in path.suffixes}:
+        return PairFormat.TSV
+    kind = kind_of(path)
+    if kind is SourceKind.TEXT and _is_table(path):
+        return PairFormat.TSV
+    if kind in (SourceKind.TEXT, SourceKind.JSONL) and _is_of_pairs(path):
+        return PairFormat.JSONL
+    return kind
+
+
+def _is_table(path: Path) -> bool:
+    """Whether nearly all lines in a text's beginning have a tab."""
+    first = next(read_blocks(path, Limits(), name=str(path)), None)
+    lines = [line for raw in (first.lines if first else ()) if raw and (line := raw.strip())]
+    return bool(lines) and sum(b"\t" in line for line in lines) >= _TABLE_SHARE * len(lines)
+
+
 def _is_of_pairs(path: Path) -> bool:
-    """Whether the first record of a JSONL file is a pair."""
+    """Whether the first record of a file is a JSON object with a pair."""
     try:
         first = next(iter(read_pairs(PairFile(path, "a", "b", PairFormat.JSONL), Limits())), None)
     except CorpusInputError:

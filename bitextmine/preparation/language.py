@@ -14,6 +14,7 @@ from bitextmine.preparation.characters import Characters, Kind
 from bitextmine.preparation.rule import Bounded
 
 LEAST_LETTERS = 10  # of fewer the identifier cannot tell
+USUAL = 0.8  # the chance of another language that passes, unless a bound is asked for
 POSSIBLE = 0.05  # a chance of its own language that lets a sentence pass
 # Scripts in which languages are written that have several; the ones of Unicode's names stand for them.
 _WRITTEN_IN = {
@@ -64,9 +65,12 @@ class Language(Bounded):
 
     @classmethod
     def of(cls, lang: str, bounds: Bounded, thresholds: Mapping[str, float]) -> Language:
-        """For a language in deu_Latn form. `thresholds` are by ISO 639-3 code and come before all others."""
+        """For a language in deu_Latn form. `thresholds` are by ISO 639-3 code and come before all others; then a bound
+        that is not the usual one, and then those of close languages.
+        """
         code = lang.partition("_")[0]
-        most = thresholds.get(code, max(bounds.most, CLOSE_LANGUAGES.get(code, 0.0)))
+        most = CLOSE_LANGUAGES.get(code, USUAL) if bounds.most == USUAL else bounds.most
+        most = thresholds.get(code, most)
         return cls(least=bounds.least, most=most, lang=code)
 
     @property

@@ -85,12 +85,11 @@ def rehearse(
         if block.texts:
             seen.add(hash_sentences(block.texts))
 
-    lines = _sifted(wanted, wanted.sources, _sieve(wanted, near, seen, progress), keep, log, progress)
+    lines = _sifted(wanted, None, _sieve(wanted, near, seen, progress), keep, log, progress)
     return _report(wanted, [count for _, count in lines], kept, seen.count, refused, log)
 
 
 def _write(wanted: Wanted, former: Corpus | None, staging: Staging, progress: Progress) -> None:
-    new = wanted.sources[len(former.parts) if former else 0 :]
     near = NearSentences(wanted.parameters.near_duplicates)
     if former is not None:
         for shard in former.shards:
@@ -104,7 +103,7 @@ def _write(wanted: Wanted, former: Corpus | None, staging: Staging, progress: Pr
         log = RejectLog(stream)
         sieve = _sieve(wanted, near, writer.seen, progress)
         counts = []
-        for source, lines in _sifted(wanted, new, sieve, writer.add, log, progress):
+        for source, lines in _sifted(wanted, former, sieve, writer.add, log, progress):
             writer.end_part(source.name, lines, source.sha256)
             counts.append(lines)
     kept = writer.new_sentences + writer.duplicates
@@ -133,19 +132,21 @@ def _sieve(wanted: Wanted, near: NearSentences, seen: SeenSentences, progress: P
 
 
 def _sifted(
-    wanted: Wanted, sources: Sequence[Source], sieve: Sieve, keep: Keep, log: RejectLog, progress: Progress
+    wanted: Wanted, former: Corpus | None, sieve: Sieve, keep: Keep, log: RejectLog, progress: Progress
 ) -> Iterable[tuple[Source, int]]:
-    """Each source with the number of its lines, once its sentences were kept or logged.
+    """Each source but the former corpus's, with the number of its lines, once its sentences were kept or logged.
 
     Raises:
         CorpusInputError: a source is unusable.
     """
     reader = SourceReader(wanted.lang, wanted.parameters)
+    parts = former.parts if former else []
+    sources, before = wanted.sources[len(parts) :], sum(part.lines for part in parts)
     sizes = [check_readable(CorpusFile(source.path, wanted.lang)) for source in sources]
     done, total = 0, sum(sizes)
     for source, size in zip(sources, sizes, strict=True):
         refused, lines, usable = RefusalLog(), 0, 0
-        for block in reader.blocks(source):
+        for block in reader.blocks(source, before):
             refused.add(block.sentences.refused)
             lines += block.lines
             usable += len(block.sentences.texts)
@@ -153,7 +154,7 @@ def _sifted(
             progress(STAGE, min(done + block.consumed, total), total)
         if not usable and set(refused.counts) - {Reason.EMPTY.value}:
             raise CorpusInputError(refused.why_empty(source.label, "sentence", lines), code="empty-corpus")
-        done += size
+        done, before = done + size, before + lines
         yield source, lines
     progress(STAGE, total, total)
 

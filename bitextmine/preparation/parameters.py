@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from bitextmine.corpus.build import SHARD_ROWS
 from bitextmine.errors import ParameterError
 from bitextmine.languages import parse_language
-from bitextmine.preparation.language import Language, Script
+from bitextmine.preparation.language import USUAL, Language, Script
 from bitextmine.preparation.repetition import RepeatedCharacters, RepeatedPassages, RepeatedWords
 from bitextmine.preparation.rule import Bounded, Rule
 from bitextmine.preparation.shape import Digits, Length, Punctuation
@@ -62,7 +62,7 @@ DEFAULT_BOUNDS: Mapping[str, Bounded] = {
     RepeatedCharacters.name: Bounded(most=10),
     RepeatedWords.name: Bounded(most=4),
     RepeatedPassages.name: Bounded(most=0.5),
-    Language.name: Bounded(most=0.8),
+    Language.name: Bounded(most=USUAL),
 }
 
 

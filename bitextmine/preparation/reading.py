@@ -79,8 +79,11 @@ class SourceReader:
         self._sentence_chars = Limits().max_chars
         self._limits = Limits(max_chars=max(parameters.max_document_chars, self._sentence_chars))
 
-    def blocks(self, source: Source) -> Iterator[SourceBlock]:
+    def blocks(self, source: Source, before: int = 0) -> Iterator[SourceBlock]:
         """The sentences of a source, tidied, cleaned and in NFC, some thousand at a time.
+
+        Args:
+            before: lines of the sources before, from which the ids of documents without one are counted on.
 
         Raises:
             CorpusInputError: it is unusable: `file-not-found`, `unsupported-input`, `truncated-input`,
@@ -91,26 +94,26 @@ class SourceReader:
             case SourceKind.PARQUET:
                 from bitextmine.preparation.parquet import parquet_records  # it loads pyarrow's reader
 
-                yield from self._recorded(parquet_records(source, self._limits.max_chars))
+                yield from self._recorded(parquet_records(source, self._limits.max_chars), before)
             case SourceKind.JSONL:
-                yield from self._recorded(self._json_records(source))
+                yield from self._recorded(self._json_records(source), before)
             case SourceKind.TMX:
                 yield from self._units(source)
             case SourceKind.MOSES:
-                with opened_archive(source.path, source.label) as archive:
+                with opened_archive(source.path, source.label, source.sha256) as archive:
                     chunks = entry_chunks(archive, text_in(archive, self._lang, source.label), Limits(), source.label)
-                    yield from self._texts(split_lines(chunks, self._text_limits), source.label)
+                    yield from self._texts(split_lines(chunks, self._text_limits), source.label, before)
             case SourceKind.TEXT:
                 raw = read_blocks(source.path, self._text_limits, name=source.label, sha256=source.sha256)
-                yield from self._texts(raw, source.label)
+                yield from self._texts(raw, source.label, before)
 
     @property
     def _text_limits(self) -> Limits:
         return self._limits if self._parameters.split is Split.ALWAYS else Limits()
 
-    def _texts(self, blocks: Iterator[RawBlock], label: str) -> Iterator[SourceBlock]:
+    def _texts(self, blocks: Iterator[RawBlock], label: str, before: int) -> Iterator[SourceBlock]:
         if self._parameters.split is Split.ALWAYS:
-            yield from self._recorded(self._paragraphs(blocks, label))
+            yield from self._recorded(self._paragraphs(blocks, label), before)
             return
         looked_at = False
         for block in blocks:
@@ -161,7 +164,7 @@ class SourceReader:
                 except RefusedLineError as refusal:
                     yield Refusal(number, refusal.reason, refusal.detail), block.consumed
 
-    def _recorded(self, records: Iterator[tuple[Record | Refusal, int]]) -> Iterator[SourceBlock]:
+    def _recorded(self, records: Iterator[tuple[Record | Refusal, int]], before: int) -> Iterator[SourceBlock]:
         block, chars = SourceBlock(), 0
         for record, block.consumed in records:
             block.lines += 1
@@ -171,18 +174,18 @@ class SourceReader:
                 detail = f"{len(record.text):,} characters, more than {most:,}"
                 block.sentences.refused.append(Refusal(record.line, Reason.TOO_LONG, detail))
             else:
-                self._add(record, block.sentences)
+                self._add(record, block.sentences, before)
                 chars += len(record.text)
             if chars >= _BLOCK_CHARS or len(block.sentences.texts) + block.lines >= _BLOCK_SENTENCES:
                 yield block
                 block, chars = SourceBlock(consumed=block.consumed), 0
         yield block
 
-    def _add(self, record: Record, block: SentenceBlock) -> None:
+    def _add(self, record: Record, block: SentenceBlock, before: int) -> None:
         texts, split = self._sentences_of(record)
         document = record.doc_id or (record.id if split else None)
         for number, text in enumerate(texts, start=1):
-            identifier = f"{document or record.line}#{number}" if split else record.id
+            identifier = f"{document or before + record.line}#{number}" if split else record.id
             try:
                 tidied = self._tidy(text) if self._tidy else text
                 cleaned = clean_text(tidied, self._sentence_chars)

@@ -16,7 +16,7 @@ from bitextmine.corpus.corpus import KIND
 from bitextmine.corpus.identify import IDENTIFIER
 from bitextmine.errors import CorpusInputError
 from bitextmine.languages import parse_language
-from bitextmine.preparation.excluded import digests_of
+from bitextmine.preparation.excluded import ExcludedFile, digests_of, excluded_files
 from bitextmine.preparation.language import Language
 from bitextmine.preparation.parameters import PreparationParameters, Split
 from bitextmine.preparation.reading import Source
@@ -25,7 +25,7 @@ from bitextmine.preparation.sources import kind_of, names_of
 from bitextmine.progress import Progress
 
 _FORMAT = "prepared"
-_SCHEMA = 1  # of what the rules do; another makes other corpora
+_SCHEMA = 2  # of what the rules do; another makes other corpora
 _HASHING, _HASHING_EXCLUDED = "hash", "hash-exclude"
 
 
@@ -36,7 +36,7 @@ class Wanted:
     sources: tuple[Source, ...]
     lang: str
     parameters: PreparationParameters
-    excluded: tuple[str, ...]  # SHA-256 of each of the files to exclude
+    excluded: tuple[ExcludedFile, ...]
 
     @classmethod
     def of(cls, paths: Sequence[Path], lang: str, parameters: PreparationParameters, progress: Progress) -> Wanted:
@@ -51,14 +51,14 @@ class Wanted:
         kinds = [kind_of(path) for path in paths]
         digests = digests_of(paths, progress, _HASHING)
         sources = tuple(map(Source, paths, names_of(paths), kinds, digests))
-        return cls(sources, code, parameters, tuple(digests_of(parameters.exclude, progress, _HASHING_EXCLUDED)))
+        return cls(sources, code, parameters, excluded_files(parameters.exclude, progress, _HASHING_EXCLUDED))
 
     @property
     def key(self) -> ArtifactKey:
         """Of the corpus, however it comes about: from scratch or after a corpus of the first of the sources."""
         inputs = {"sources": _digest([[source.name, source.sha256] for source in self.sources])}
         if self.excluded:
-            inputs["excluded"] = _digest(sorted(self.excluded))
+            inputs["excluded"] = _digest(sorted(file.described for file in self.excluded))
         return ArtifactKey(KIND, self._described, inputs)
 
     @property

@@ -109,6 +109,19 @@ def test_the_language_rule_knows_close_languages_and_its_own_limits() -> None:
     assert stricter.most == 0.5
 
 
+@pytest.mark.parametrize(("lang", "usual"), [("cat", 0.9), ("gsw", 1.0), ("deu", 0.8)])
+def test_a_bound_that_is_asked_for_holds_for_close_languages_too(lang: str, usual: float) -> None:
+    def most(**wanted: object) -> float:
+        rules = PreparationParameters.parse(wanted).rules(f"{lang}_Latn")
+        return next(rule.most for rule in rules if rule.name == "language")
+
+    assert most() == usual
+    assert most(rules={"language": {"most": 0.5}}) == 0.5
+    assert most(rules={"language": {"most": 0.85}}) == 0.85
+    assert most(rules={"language": {"most": 0.5}}, languages={lang: 0.7}) == 0.7
+    assert with_rule(PreparationParameters(), "language.most=0.5")["language"].most == 0.5
+
+
 def test_languages_are_told_as_all_chances_tell_them() -> None:
     texts = [text for texts in GOOD.values() for text in texts] + ["", "?", "Der Hund und the dog", "bon appetit"]
     texts = [text for text in texts if sum(map(str.isalpha, text)) >= LEAST_LETTERS]

@@ -99,3 +99,17 @@ def test_a_corpus_is_found_wherever_its_files_lie(tmp_path: Path, store: Artifac
     assert prepare(there, "eng_Latn", store).digest == corpus.digest
     assert [part.source for part in corpus.parts] == ["x/a.txt", "y/a.txt"]
     assert prepare(here[:1], "en", store).parts[0].source == "a.txt"
+
+
+def test_documents_without_ids_are_told_apart_across_files(tmp_path: Path, store: ArtifactStore) -> None:
+    first = written(tmp_path / "a.txt", "Das Haus ist alt. Der See ist kalt.", "Ja, so ist es.")
+    second = written(tmp_path / "b.txt", "Wir gehen jetzt. Dann kommt ein Fluss.")
+    wanted = ["1#1", "1#2", "2#1", "3#1", "3#2"]
+    parameters = parsed(split="always")
+    former = prepare([first], "de", store, parameters)
+    grown = prepare([first, second], "de", store, parameters, after=former)
+    scratch = prepare([first, second], "de", ArtifactStore(tmp_path / "other"), parameters)
+    assert {part.run for part in grown.parts} == {0, 1}
+    for corpus in (grown, scratch):
+        assert [name for (name,) in rows_of(corpus, "id")] == wanted
+        assert [line for (line,) in rows_of(corpus, "line")] == [1, 1, 2, 1, 1], "lines are those of the files"
