@@ -11,12 +11,14 @@ from itertools import chain
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bitextmine.corpus import Corpus
 from bitextmine.search import MISSING
 
 _DOC_ID = pa.large_string()
+_NUMBER = "#(?P<number>[0-9]{1,9})$"  # at the end of an id
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def documents_of(corpus: Corpus) -> Documents:
     """
     entries = _Entries.of(corpus)
     known = np.flatnonzero(entries.document >= 0)
-    order = known[np.lexsort((entries.row[known], entries.line[known], entries.part[known]))]
+    order = entries.in_order(corpus, known)
     codes, first = np.unique(entries.document[order], return_index=True)
     by_first = np.argsort(first)
     number = np.empty(len(entries.names), np.int64)
@@ -77,7 +79,7 @@ def documents_of(corpus: Corpus) -> Documents:
 def whole_corpus(corpus: Corpus) -> Documents:
     """A corpus as one document, whatever doc_ids it has."""
     entries = _Entries.of(corpus)
-    order = np.lexsort((entries.row, entries.line, entries.part))
+    order = entries.in_order(corpus, np.arange(len(entries.row)))
     starts = np.array([0, len(order)])
     return Documents([None], starts, entries.row[order], entries.line[order], entries.copies[order], 0)
 
@@ -98,6 +100,14 @@ class _Entries:
         copies: NDArray[np.int64] = np.maximum(numbers, MISSING)
         return copies
 
+    def in_order(self, corpus: Corpus, which: NDArray[np.int64]) -> NDArray[np.int64]:
+        """These entries in the order of their files, their lines, and the sentences of a line."""
+        part, line, row = self.part[which], self.line[which], self.row[which]
+        order = np.lexsort((row, line, part))
+        if not ((np.diff(line[order]) == 0) & (np.diff(part[order]) == 0)).any():
+            return which[order]
+        return which[np.lexsort((row, _numbers_in_lines(corpus)[which], line, part))]
+
     @classmethod
     def of(cls, corpus: Corpus) -> _Entries:
         rows = np.arange(len(corpus))
@@ -117,3 +127,14 @@ class _Entries:
         joined = pa.concat_arrays(joined.chunks) if isinstance(joined, pa.ChunkedArray) else joined
         codes = joined.indices.fill_null(-1).to_numpy().astype(np.int64)
         return cls(joined.dictionary, codes, *map(np.concatenate, (parts, lines, sentences)))
+
+
+def _numbers_in_lines(corpus: Corpus) -> NDArray[np.int64]:
+    """Which sentence of its line each entry is, (entries,). Only preparation makes several of one line, and gives them
+    ids such as wiki-7#3. The row does not tell: a repeated sentence has that of its first appearance.
+    """
+    ids = [corpus.shard_column("id", shard) for shard in corpus.shards]
+    ids += chain.from_iterable(corpus.copies_in(part)["id"].chunks for part in corpus.parts)
+    found = [pc.extract_regex(column, _NUMBER).field("number").cast(pa.int64()) for column in ids]
+    numbers: NDArray[np.int64] = pa.chunked_array(found, pa.int64()).fill_null(0).to_numpy()
+    return numbers

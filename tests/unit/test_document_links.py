@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from bitextmine.documents import (
     whole_corpus,
 )
 from bitextmine.errors import ArtifactError, BitextmineError, NotFoundError, ParameterError
+from bitextmine.preparation import PreparationParameters, prepare
 
 Line = tuple[str | None, str]  # document, text
 
@@ -66,6 +68,44 @@ def test_a_document_goes_on_in_files_that_were_appended(store: ArtifactStore) ->
     wanted = {"a": ["one", "two", "one", "five", "one"], "b": ["two", "one", "three"], "d": ["four"]}
     assert texts_of(third, documents) == wanted
     assert documents.lines_of(0).tolist() == [1, 2, 3, 3, 4]
+
+
+def test_prepared_documents_have_their_sentences_in_the_order_of_their_texts(store: ArtifactStore) -> None:
+    words = ("eins", "zwei", "drei", "vier", "fünf", "sechs")
+    texts = {
+        "a": ["Das Haus ist alt.", "Der See ist kalt.", "Ja, so ist es."],
+        "b#2": [
+            "Wir gehen jetzt.",
+            "Ja, so ist es.",
+            "Der Weg ist weit.",
+            "Das Haus ist alt.",
+            "Dann kommt ein Fluss.",
+        ],
+        "c": [*(f"Hier steht Haus {word}." for word in words), "Der See ist kalt."],
+    }
+    texts["c"] += [f"Dort steht Haus {word}." for word in words]  # more than nine: 10 comes after 9
+    path = store.root.parent / "articles.jsonl"
+    records = ({"text": " ".join(lines), "title": name, "id": name} for name, lines in texts.items())
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    more = store.root.parent / "more.jsonl"
+    more.write_text(
+        json.dumps({"text": "Neu ist das nicht. Der Weg ist weit. Aber gut.", "title": "d", "id": "d"}) + "\n"
+    )
+    for shard_rows in (2, 100):
+        corpus = prepare([path, more], "de", store, PreparationParameters(shard_rows=shard_rows))
+        found = texts_of(corpus, documents_of(corpus))
+        assert found == texts | {"d": ["Neu ist das nicht.", "Der Weg ist weit.", "Aber gut."]}
+        whole = whole_corpus(corpus)
+        assert corpus.take("text", whole.rows_of(0)).to_pylist() == list(chain(*found.values()))
+
+
+def test_ids_that_look_like_those_of_prepared_documents_do_not_change_the_order_of_lines(store: ArtifactStore) -> None:
+    path = store.root.parent / "odd.jsonl"
+    ids = ["x#9", "x#1", "x#99999999999999999999", "#", "x#1"]
+    records = [{"text": f"sentence {n}", "id": name, "doc_id": "d"} for n, name in enumerate(ids)]
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    first = ingest(CorpusFile(path, "deu_Latn", CorpusFormat.JSONL), store, shard_rows=2)
+    assert documents_of(first).lines.tolist() == [1, 2, 3, 4, 5]
 
 
 def test_a_corpus_without_documents_can_be_taken_as_one(store: ArtifactStore) -> None:
