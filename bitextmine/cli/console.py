@@ -188,7 +188,7 @@ def read_corpora(files: Sequence[CorpusFile], place: Workspace, progress: Progre
     corpora = []
     for file, side in zip(files, ("src", "tgt"), strict=True):
         corpora.append(ingest(file, place.artifacts, progress=_named(side, progress)))
-        _report_lines(file.path, corpora[-1])
+        _report_lines(file.label, corpora[-1])
     return corpora
 
 
@@ -196,7 +196,7 @@ def _named(side: str, progress: Progress) -> Progress:
     return lambda stage, done, total: progress(f"{stage}-{side}", done, total)
 
 
-def _report_lines(path: Path, corpus: Corpus) -> None:
+def _report_lines(path: str, corpus: Corpus) -> None:
     summary = corpus.summary
     if refused := sum(summary["refused"].values()):
         say(f"{path}: {refused:,} of {summary['lines']:,} lines refused, the others are used:")

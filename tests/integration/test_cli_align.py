@@ -104,6 +104,39 @@ def test_paragraphs_are_split_into_sentences_first(folder: Path) -> None:
     assert [bead["src_ids"] for bead in beads] == [["1"], ["1"], ["3"], ["3"], ["3"]]
 
 
+def test_lines_that_cannot_be_split_are_said(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    good = "Das Haus ist alt. Der See ist kalt. Ja. Das Museum ist neu. Ja.\n"
+    Path("a.txt").write_bytes(good.encode() + b"\nDer\tSee.\n" + "Größe.\n".encode("latin-1"))
+    Path("b.txt").write_text(good + "x" * 10_001 + "\n")
+    assert run(["align", "a.txt", "b.txt", *TINY, "--split", "-o", "b.jsonl"]) == 0
+    said = capfd.readouterr().err
+    assert "a.txt: 2 of 4 lines or their sentences refused, the others are used:" in said
+    assert "  line 3: control-character: control character U+0009 at position 3\n" in said
+    assert "  line 4: not-utf8: not UTF-8: byte 0xf6 at position 2\n" in said
+    assert "warning: a.txt: 50% of the lines were refused; is it Latin-1?" in said
+    assert "  line 2: too-long: 10,001 characters, more than 10,000\n" in said
+    assert "b.txt: 1 lines repeat an earlier sentence" in said
+    assert "bitextmine-" not in said, "no name of a temporary file"
+    assert len(Path("b.jsonl").read_text().splitlines()) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("page.txt", "<!DOCTYPE html>\n<p>Das Haus ist alt.\n", "page.txt is an HTML page"),
+        ("records.txt", '{"text": "Das Haus ist alt."}\n', "records.txt looks like JSONL"),
+        ("list.json", '[\n{"text": "Das Haus ist alt."}\n]\n', "list.json is JSON, but not JSONL"),
+        ("tabs.txt", "Das\tHaus.\nDer\tSee.\n", "tabs.txt holds no usable sentence: 2 lines, all refused"),
+        ("empty.txt", "", "empty.txt is empty"),
+    ],
+)
+def test_what_is_no_document_is_not_split(
+    name: str, content: str, said: str, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path(name).write_text(content)
+    assert said in refused(["align", "de.txt", name, *TINY, "--split", "-o", "out.tsv"], capfd)
+
+
 def test_documents_of_corpora_are_aligned_by_links(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["align", "de.jsonl", "en.jsonl", *TINY, "--links", "links.tsv", "-o", "b.jsonl"]) == 0
     beads = [json.loads(line) for line in Path("b.jsonl").read_text().splitlines()]
