@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bitextmine.preparation import PreparationReport
 
 _SHOWN_CHARS = 80  # of an example
+_LINES, _RECORDS, _PACKED = ("", ".txt"), (".jsonl", ".ndjson"), (".gz", ".zst")  # what outputs are called
 _DEFAULTS = PreparationParameters()
 
 
@@ -151,6 +152,21 @@ def _lines(what: str, counts: Any, total: int) -> Iterator[str]:
         yield f"{what + ', ' + reason:<22} {count:>12,} {count / total:>8.2%}  of the lines"
 
 
+def _form(output: Path) -> tuple[bool, str]:
+    """Whether an output of this name is JSON lines, and its suffix of compression.
+
+    Raises:
+        ParameterError: `output-not-writable`: the name says something else.
+    """
+    suffix = output.suffix.lower()
+    packed = suffix if suffix in _PACKED else ""
+    form = Path(output.stem).suffix.lower() if packed else suffix
+    if form not in (*_LINES, *_RECORDS):
+        message = f"cannot write {output}: the sentences are written as .txt, .jsonl or .ndjson, each also .gz or .zst"
+        raise ParameterError(message, code="output-not-writable")
+    return form in _RECORDS, packed
+
+
 def _check_output(output: Path) -> None:
     """
     Raises:
@@ -159,6 +175,7 @@ def _check_output(output: Path) -> None:
     if output.is_dir() or not output.parent.is_dir():
         reason = "it is a directory" if output.is_dir() else f"there is no directory {output.parent}"
         raise ParameterError(f"cannot write {output}: {reason}", code="output-not-writable")
+    _form(output)
 
 
 def _write(output: Path, corpus: Corpus) -> None:
@@ -167,7 +184,6 @@ def _write(output: Path, corpus: Corpus) -> None:
     from bitextmine.exports.wanted import Compression
     from bitextmine.preparation.writing import jsonl_chunks, text_chunks
 
-    suffixes = [suffix.lower() for suffix in output.suffixes]
-    chunks = jsonl_chunks(corpus) if {".jsonl", ".ndjson"}.intersection(suffixes[-2:]) else text_chunks(corpus)
-    packed = {".gz": Compression.GZ, ".zst": Compression.ZST}.get(suffixes[-1] if suffixes else "", Compression.NONE)
-    write_chunks(output, compressed(chunks, packed))
+    records, packed = _form(output)
+    chunks = jsonl_chunks(corpus) if records else text_chunks(corpus)
+    write_chunks(output, compressed(chunks, Compression(packed.removeprefix(".")) if packed else Compression.NONE))

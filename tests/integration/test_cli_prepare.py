@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from backports import zstd
 
 from bitextmine.cli import run
 
@@ -90,6 +91,16 @@ def test_articles_become_sentences_with_their_places(folder: Path) -> None:
     ], "what was prepared stays as it is"
 
 
+def test_an_output_is_what_its_name_says(folder: Path) -> None:
+    texts = ["Das ist ein guter Satz.", "Noch ein guter Satz."]
+    for name in ("out", "out.TXT", "a.b.txt", "out.gz", "out.txt.zst", "out.ndjson", "out.jsonl.zst"):
+        assert run(["prepare", "a.txt", "--lang", "de", "-o", name]) == 0
+        content = Path(name).read_bytes()
+        content = gzip.decompress(content) if name.endswith(".gz") else content
+        lines = (zstd.decompress(content) if name.endswith(".zst") else content).decode().splitlines()
+        assert ([json.loads(line)["text"] for line in lines] if "json" in name else lines) == texts
+
+
 def test_options_change_what_is_dropped(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     def kept(*options: str) -> int:
         assert run(["prepare", "a.txt", "--lang", "de", "--dry-run", *options]) == 0
@@ -125,6 +136,14 @@ def test_languages_that_the_identifier_does_not_know_are_said(folder: Path, capf
         (["a.txt", "--exclude", "nix"], "cannot read nix"),
         (["a.txt", "-o", "nix/out.txt"], "cannot write nix/out.txt: there is no directory nix"),
         (["a.txt", "-o", "wiki"], "it is a directory"),
+        (
+            ["a.txt", "-o", "out.txt.xz"],
+            "cannot write out.txt.xz: the sentences are written as .txt, .jsonl or .ndjson",
+        ),
+        (["a.txt", "-o", "out.parquet"], "cannot write out.parquet"),
+        (["a.txt", "-o", "out.json"], "cannot write out.json"),
+        (["a.txt", "-o", "out.jsonl.gz.zst"], "cannot write out.jsonl.gz.zst"),
+        (["a.txt", "-o", "out.tmx.gz"], "cannot write out.tmx.gz"),
         (["a.txt", "-o", "out.txt", "--dry-run"], "--dry-run makes nothing"),
         (["a.txt", "--rule", "length.least=400"], "nothing is left of 7 lines in 1 file"),
         (["a.txt", "--lang", "xx"], "unknown language 'xx'"),
