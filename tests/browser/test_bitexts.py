@@ -101,6 +101,7 @@ def test_pairs_are_judged_and_give_a_precision(running: Service, watched: Watche
     page.locator("#which").select_option("judged")
     page.click("#show")
     expect(page.locator("#pairs [aria-pressed=true]")).to_have_count(3)
+    expect(page.locator("#pairs thead")).not_to_contain_text("Cosine")
     with page.expect_download() as download:
         page.click("#download-judged")
     lines = Path(download.value.path()).read_text(encoding="utf-8").splitlines()

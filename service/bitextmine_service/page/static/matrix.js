@@ -62,9 +62,9 @@ async function report(id) {
   draw();
 }
 
-function inWords(job) {
+function inWords() {
   const done = cells.filter((cell) => cell.state === "done").length;
-  return `The job is ${job.state}: ${whole(done)} of ${whole(cells.length)} pairs of corpora are done.`;
+  return `${whole(done)} of ${whole(cells.length)} pairs of corpora are done.`;
 }
 
 /** Show a matrix job, and follow it while it runs. */
@@ -73,7 +73,7 @@ async function showJob(id) {
   const begun = () => isOver(job) || job.stages?.length > 0; // only then there is a report
   if (begun()) await report(id);
   const tell = () => show(byId("matrix-state"), el("p", {}, el("span", { class: `state ${job.state}`, id: "matrix-job-state" }, job.state),
-    ` ${inWords(job)} `, el("a", { href: `./jobs?id=${job.id}` }, "the job")), job.error ? el("p", { class: "problem" }, job.error.detail) : null);
+    ` ${inWords()} `, el("a", { href: `./jobs?id=${job.id}` }, "the job")), job.error ? el("p", { class: "problem" }, job.error.detail) : null);
   tell();
   if (isOver(job)) return;
   const looking = setInterval(() => begun() && report(id).then(tell).catch(problem), LOOK_EVERY);
@@ -85,7 +85,7 @@ async function showJob(id) {
   }
   await report(id);
   tell();
-  say(inWords(job));
+  say(`${job.state}: ${inWords()}`);
 }
 
 async function offerJobs(chosen) {
