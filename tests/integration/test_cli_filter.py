@@ -99,6 +99,7 @@ def test_scores_stay_where_columns_are_told(first_line: str, columns: str, capfd
         ("7\tHaus\thouse\tmore\n", "2,3"),
         ("7\tx\tHaus\thouse\n", "3,4"),
         ("a7\tHaus\thouse\n", "2,3"),
+        ("7\tHaus\thouse\n", "1,2"),
         ("7\tHaus\n", "1,2"),
         ("german\tenglish\tscore\nHaus\thouse\n", "german,english"),
     ],
