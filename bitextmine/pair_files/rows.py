@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,13 +44,19 @@ def opened_parquet(path: Path, name: str, sha256: str = "") -> Iterator[pq.Parqu
     """
     with path.open("rb") as stream:
         metadata = pq.read_metadata(stream)
-        names = metadata.schema.to_arrow_schema().names
-        options = {"pre_buffer": False, "page_checksum_verification": True, "read_dictionary": names}
+        strings = [path for path, kind in _leaves(metadata) if kind == "BYTE_ARRAY"]
+        options = {"pre_buffer": False, "page_checksum_verification": True, "read_dictionary": strings}
         with pq.ParquetFile(stream, metadata=metadata, **options) as file:
             yield file
         stream.seek(0)
         if sha256 and hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
             raise changed(name)
+
+
+def _leaves(metadata: pq.FileMetaData) -> list[tuple[str, str]]:
+    """The path and the physical type of every column, those of nested values too: meta.list.element."""
+    leaves = map(metadata.schema.column, range(metadata.num_columns))
+    return [(leaf.path, leaf.physical_type) for leaf in leaves]
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -88,7 +94,7 @@ def rows_in(
             yield [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
 
 
-def name_of(row: Mapping[str, Any], name: str, max_chars: int) -> str | None:
+def name_of(row: dict[str, Any], name: str, max_chars: int) -> str | None:
     """An identifier in a row; None where there is none or an empty one.
 
     Raises:
@@ -96,7 +102,7 @@ def name_of(row: Mapping[str, Any], name: str, max_chars: int) -> str | None:
     """
     if isinstance(value := row.get(name), TooLong):
         raise RefusedLineError(Reason.BAD_RECORD, f'"{name}": {too_long(value, max_chars).detail}')
-    return name_in(dict(row), name, max_chars)
+    return name_in(row, name, max_chars)
 
 
 def too_long(value: TooLong, max_chars: int) -> RefusedLineError:
@@ -115,7 +121,8 @@ def _lengths(column: pa.Array) -> NDArray[np.int64]:
 
 def _values(column: pa.Array, lengths: NDArray[np.int64] | None, start: int, max_chars: int) -> list[Any]:
     if lengths is None or (lengths[start : start + len(column)] <= max_chars).all():
-        values: list[Any] = column.to_pylist()
+        plain = column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else column
+        values: list[Any] = plain.to_pylist()
         return values
     counted = zip(column, lengths[start : start + len(column)].tolist(), strict=True)
     return [TooLong(count) if count > max_chars else value.as_py() for value, count in counted]

