@@ -86,6 +86,7 @@ def test_the_map_tells_values_apart_and_fits_a_narrow_window(
         const langs = ["deu_Latn", "eng_Latn", "fra_Latn", "ita_Latn", "rus_Cyrl", "ara_Arab", "tur_Latn", "pol_Latn"];
         const cells = numbers.map((pairs, place) => (
             {src_lang: langs[0], tgt_lang: langs[place + 1], pairs, name: "", state: "done"}));
+        cells.push({...cells[0], pairs: 1}); // of the same languages, not shown
         document.querySelector("#matrix").replaceChildren(heatMap(cells, "pairs"));
         return langs.slice(1, numbers.length + 1).map((lang, place) =>
             [...document.querySelectorAll("#matrix td.number")].find((td) => td.textContent === String(numbers[place]))

@@ -14,7 +14,7 @@ export function heatMap(cells, by) {
     const place = `${cell.src_lang} ${cell.tgt_lang}`;
     places.set(place, [...(places.get(place) ?? []), cell]);
   }
-  const warmth = warmths(cells.map((cell) => cell[by]).filter((value) => value !== null), by);
+  const warmth = warmths([...places.values()].map((found) => best(found, by)[by]).filter((value) => value !== null), by);
   const head = el("tr", {}, el("th", { scope: "col" }, "Source"), langs.map((lang) => el("th", { scope: "col" }, language(lang))));
   const rows = langs.map((src) => el("tr", {}, el("th", { scope: "row" }, language(src)),
     langs.map((tgt) => drawn(places.get(`${src} ${tgt}`), by, warmth))));
@@ -30,13 +30,17 @@ function warmths(values, by) {
   return (value) => (most > least ? Math.min(Math.floor((WARMTHS * (scaled(value) - least)) / (most - least)), WARMTHS - 1) : WARMTHS - 1);
 }
 
-/** Of several bitexts of two languages the first stands for all: the newest, or the largest share. */
+/** Of several bitexts of two languages the one with the most stands for all. */
+function best(found, by) {
+  return found.reduce((a, b) => ((b[by] ?? -1) > (a[by] ?? -1) ? b : a));
+}
+
 function drawn(found, by, warmth) {
   if (!found) return el("td", {}, el("span", { class: "hidden" }, "none"));
-  const best = found.reduce((a, b) => ((b[by] ?? -1) > (a[by] ?? -1) ? b : a));
-  if (best[by] === null) return el("td", { class: best.error ? "failed" : "", title: best.error || best.name }, best.state);
-  const text = by === "pairs" ? whole(best.pairs) : percent(best.share, 1);
+  const most = best(found, by);
+  if (most[by] === null) return el("td", { class: most.error ? "failed" : "", title: most.error || most.name }, most.state);
+  const text = by === "pairs" ? whole(most.pairs) : percent(most.share, 1);
   const more = found.length > 1 ? ` (the most of ${found.length})` : "";
-  const link = best.href ? el("a", { href: best.href, title: `${best.name}${more}` }, text) : text;
-  return el("td", { class: `number warm-${warmth(best[by])}` }, link);
+  const link = most.href ? el("a", { href: most.href, title: `${most.name}${more}` }, text) : text;
+  return el("td", { class: `number warm-${warmth(most[by])}` }, link);
 }
