@@ -17,7 +17,7 @@ from bitextmine.pair_files import PairFile, PairFormat, read_pairs
 from bitextmine.preparation.parameters import PreparationParameters
 from bitextmine.preparation.reading import Source, SourceReader
 from bitextmine.preparation.sources import SourceKind, kind_of
-from bitextmine.preparation.tidying import tidier
+from bitextmine.preparation.tidying import Tidy, tidier
 from bitextmine.progress import Progress
 
 STAGE = "exclude"
@@ -106,12 +106,7 @@ def _texts(
 ) -> Iterator[tuple[list[str], list[Refusal], int]]:
     """Sentences, what could not be used, and how many lines were looked at."""
     if isinstance(file.form, PairFormat):
-        tidy = tidier(parameters.normalization, parameters.tidy, lang)
-        for block in read_pairs(PairFile(file.path, lang, "", file.form, sha256=file.sha256), Limits()):
-            texts = [*block.src.texts, *block.tgt.texts]
-            if tidy:
-                texts = [normalize("NFC", tidy(text)).strip() for text in texts]
-            yield texts, block.refused, block.lines
+        yield from _paired(file, file.form, lang, tidier(parameters.normalization, parameters.tidy, lang))
         return
     try:
         for found in SourceReader(lang, parameters).blocks(Source(file.path, file.path.name, file.form, file.sha256)):
@@ -119,6 +114,22 @@ def _texts(
     except CorpusInputError as error:
         if file.form is not SourceKind.TMX or error.code != "empty-corpus":  # nothing in this language
             raise
+
+
+def _paired(
+    file: ExcludedFile, form: PairFormat, lang: str, tidy: Tidy | None
+) -> Iterator[tuple[list[str], list[Refusal], int]]:
+    try:
+        for block in read_pairs(PairFile(file.path, lang, "", form, sha256=file.sha256), Limits()):
+            texts = [*block.src.texts, *block.tgt.texts]
+            if tidy:
+                texts = [normalize("NFC", tidy(text)).strip() for text in texts]
+            yield texts, block.refused, block.lines
+    except CorpusInputError as error:
+        if error.code != "unknown-columns":
+            raise
+        message = f"{file.label}: nothing tells which columns hold the pairs to exclude; give source, a tab, target"
+        raise CorpusInputError(message, code=error.code) from error
 
 
 def _form(path: Path) -> PairFormat | SourceKind:

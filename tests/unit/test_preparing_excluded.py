@@ -80,6 +80,14 @@ def test_a_file_that_excludes_nothing_is_an_error(
     assert not list(store.root.glob("corpus/*"))
 
 
+def test_columns_that_tell_nothing_are_an_error(tmp_path: Path, store: ArtifactStore) -> None:
+    source = written(tmp_path / "a.txt", *TEXTS)
+    known = written(tmp_path / "known.txt", f"a\t1\t{TEXTS[0]}\tGood day.")
+    with pytest.raises(CorpusInputError, match=r"known\.txt: nothing tells .* give source, a tab, target") as caught:
+        prepare([source], "de", store, parsed(exclude=[str(known)]))
+    assert caught.value.code == "unknown-columns"
+
+
 def test_files_that_may_hold_nothing_of_the_language_are_none(tmp_path: Path, store: ArtifactStore) -> None:
     source = written(tmp_path / "a.txt", *TEXTS)
     blank = written(tmp_path / "blank.txt", "", " ")
