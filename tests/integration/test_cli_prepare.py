@@ -93,7 +93,7 @@ def test_articles_become_sentences_with_their_places(folder: Path) -> None:
 
 def test_an_output_is_what_its_name_says(folder: Path) -> None:
     texts = ["Das ist ein guter Satz.", "Noch ein guter Satz."]
-    for name in ("out", "out.TXT", "a.b.txt", "out.gz", "out.txt.zst", "out.ndjson", "out.jsonl.zst"):
+    for name in ("corpus.de", "out", "out.TXT", "a.b.txt", "out.gz", "out.txt.zst", "out.ndjson", "out.jsonl.zst"):
         assert run(["prepare", "a.txt", "--lang", "de", "-o", name]) == 0
         content = Path(name).read_bytes()
         content = gzip.decompress(content) if name.endswith(".gz") else content
@@ -141,6 +141,7 @@ def test_languages_that_the_identifier_does_not_know_are_said(folder: Path, capf
             "cannot write out.txt.xz: the sentences are written as .txt, .jsonl or .ndjson",
         ),
         (["a.txt", "-o", "out.parquet"], "cannot write out.parquet"),
+        (["a.txt", "-o", "out.json.gz"], "cannot write out.json.gz"),
         (["a.txt", "-o", "out.json"], "cannot write out.json"),
         (["a.txt", "-o", "out.jsonl.gz.zst"], "cannot write out.jsonl.gz.zst"),
         (["a.txt", "-o", "out.tmx.gz"], "cannot write out.tmx.gz"),
