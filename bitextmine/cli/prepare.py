@@ -29,7 +29,21 @@ if TYPE_CHECKING:
 
 _SHOWN_CHARS = 80  # of an example
 _RECORDS, _PACKED = (".jsonl", ".ndjson"), (".gz", ".zst")  # what outputs are called
-_NOT_WRITTEN = frozenset(".json .parquet .tsv .csv .tmx .xml .html .xz .bz2 .lzma .zip .7z .tar .tgz".split())
+_NOT_WRITTEN = (
+    ".json",
+    ".parquet",
+    ".tsv",
+    ".csv",
+    ".tmx",
+    ".xml",
+    ".html",
+    ".xz",
+    ".bz2",
+    ".zip",
+    ".7z",
+    ".tar",
+    ".tgz",
+)
 _DEFAULTS = PreparationParameters()
 
 
@@ -162,7 +176,7 @@ def _form(output: Path) -> tuple[bool, str]:
     suffix = output.suffix.lower()
     packed = suffix if suffix in _PACKED else ""
     form = Path(output.stem).suffix.lower() if packed else suffix
-    if form in _NOT_WRITTEN:  # others are text: corpus.de
+    if form in (*_NOT_WRITTEN, *_PACKED):  # others are text: corpus.de
         message = f"cannot write {output}: the sentences are written as .txt, .jsonl or .ndjson, each also .gz or .zst"
         raise ParameterError(message, code="output-not-writable")
     return form in _RECORDS, packed
