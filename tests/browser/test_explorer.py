@@ -129,7 +129,8 @@ def test_a_late_answer_takes_no_newer_verdict_back(running: Service, watched: Wa
 
     def hold_first(route: Route) -> None:
         if route.request.method == "PUT" and not late:
-            late.append((route, route.fetch()))
+            path = f"/v1/bitexts/{mined}/judgements"  # sent from here, which lets no other request in meanwhile
+            late.append((route, running.api.http.put(path, json=route.request.post_data_json).json()))
         else:
             route.continue_()
 
@@ -139,8 +140,8 @@ def test_a_late_answer_takes_no_newer_verdict_back(running: Service, watched: Wa
     rows.nth(1).get_by_role("button", name="Good").press("b")
     expect(rows.nth(1).get_by_role("button", name="Bad")).to_have_attribute("aria-pressed", "true")
     expect(page.locator("#estimate")).to_contain_text("1 of 2 judged pairs")
-    held, answer = late[0]
-    held.fulfill(response=answer)
+    ((held, answer),) = late
+    held.fulfill(json=answer)
     expect(rows.nth(0).get_by_role("button", name="Good")).to_have_attribute("aria-pressed", "true")
     page.locator("#which").select_option("judged")
     page.click("#show")

@@ -174,6 +174,7 @@ def test_two_uploads_at_once_make_one_corpus(running: Service, second: Api) -> N
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(uploading, running.api, "slow", "slow", slowly())
         assert arrived.wait(60)
+        wait_until(lambda: running.uploads, "the first has got its key")
         for _ in range(2):
             problem(uploading(second, "slow", "slow", b"x\n"), 409, "idempotency-key-in-use")
         with connect(running.valkey.url) as client:  # the claim is kept, however long the upload takes
